@@ -1,0 +1,51 @@
+import { ENGINE_FLAGS, type Flag, RUN_FLAGS } from "./flags.ts";
+import type { Invocation } from "./program.ts";
+
+export type Action = (invocation: Invocation) => Promise<number>;
+
+export type CommandDescription = {
+  /** Name and arguments as commander reads them. */
+  readonly usage: string;
+  readonly about: string;
+  readonly flags: readonly Flag[];
+  /** Everything from the first word on belongs to the command that is run. */
+  readonly passThrough?: true;
+  /** Loads the code of this command alone. */
+  readonly load: () => Promise<Action>;
+};
+
+export const COMMANDS: readonly CommandDescription[] = [
+  {
+    usage: "run <cmd...>",
+    about: "run one command in one sandbox",
+    flags: [...RUN_FLAGS, ...ENGINE_FLAGS],
+    passThrough: true,
+    load: async () => (await import("./run.ts")).run,
+  },
+  {
+    usage: "images <action> [name]",
+    about: "build NAME (default sandbox/base), or ls what was built",
+    flags: [{ flags: "--force", about: "build again even if nothing changed" }, ...ENGINE_FLAGS],
+    load: async () => (await import("./images.ts")).images,
+  },
+  { usage: "ps", about: "what is running", flags: ENGINE_FLAGS, load: async () => (await import("./ps.ts")).ps },
+  {
+    usage: "kill <run...>",
+    about: "end runs and remove their containers",
+    flags: ENGINE_FLAGS,
+    load: async () => (await import("./kill.ts")).kill,
+  },
+  {
+    usage: "prune",
+    about: "remove what dead owners left",
+    flags: [{ flags: "--kept", about: "also containers that were kept with --keep" }, ...ENGINE_FLAGS],
+    load: async () => (await import("./prune.ts")).prune,
+  },
+  {
+    usage: "doctor",
+    about: "can this machine hold the promises, and what to do if not",
+    flags: ENGINE_FLAGS,
+    load: async () => (await import("./doctor.ts")).doctor,
+  },
+  { usage: "schema <name>", about: "print a JSON Schema: result", flags: [], load: async () => (await import("./schema.ts")).schema },
+];

@@ -1,0 +1,78 @@
+import { DEFAULT_IMAGE, DEFAULT_QUOTAS, DEFAULT_UID } from "../policy/task.ts";
+
+/** One flag of the command line: the parser, `--help` and the reference are all made from these tables. */
+export type Flag = {
+  /** As commander reads it: `-m, --memory <size>`. */
+  readonly flags: string;
+  readonly about: string;
+  /** The default as people read it. */
+  readonly fallback?: string;
+  /** May be given many times. */
+  readonly repeat?: true;
+  /** The only values. */
+  readonly choices?: readonly string[];
+};
+
+/** Flags that every command has. */
+export const COMMON_FLAGS: readonly Flag[] = [
+  { flags: "--json", about: "one JSON document on standard output, errors too" },
+  { flags: "--no-input", about: "never ask" },
+  { flags: "-q, --quiet", about: "say nothing about the run on standard error" },
+  { flags: "--verbose", about: "say more on standard error" },
+];
+
+/** Flags of the commands that speak to an engine. */
+export const ENGINE_FLAGS: readonly Flag[] = [
+  {
+    flags: "-H, --host <url>",
+    about: "engine: unix://PATH, tcp://HOST:PORT (TLS) or ssh://[USER@]HOST",
+    fallback: "DOCKER_HOST, the docker context, the usual sockets",
+  },
+];
+
+export const RUN_FLAGS: readonly Flag[] = [
+  { flags: "--image <ref>", about: "image to run in", fallback: DEFAULT_IMAGE },
+  {
+    flags: "--pull <when>",
+    about: "when to get the image from its registry",
+    fallback: "missing",
+    choices: ["missing", "always", "never"],
+  },
+  { flags: "--require-digest", about: "refuse an image that is not named by its digest" },
+  { flags: "-w, --workdir <dir>", about: "working directory inside", fallback: "/workspace" },
+  { flags: "--workspace <dir>", about: "copy this directory's files in to /workspace; .gitignore is honoured", fallback: "empty" },
+  { flags: "--exclude <glob>", about: "leave what matches out of the copy; without a slash it matches at any depth", repeat: true },
+  { flags: "--with-git", about: "copy .git too" },
+  { flags: "--mount <src:dst[:rw]>", about: "bind a host path, read-only unless :rw", repeat: true },
+  { flags: "--artifact <glob>", about: "collect these files from /workspace after the command, also when it failed", repeat: true },
+  { flags: "--out <dir>", about: "directory for the artifacts", fallback: "./sandbox-out/<run>" },
+  { flags: "--patch <file>", about: "write the workspace's changes as a unified diff" },
+  {
+    flags: "-e, --env <name[=value]>",
+    about: "environment variable, with the caller's value when there is none; nothing else is inherited",
+    repeat: true,
+  },
+  { flags: "--env-file <file>", about: "environment variables, one NAME=VALUE a line", repeat: true },
+  { flags: "-m, --memory <size>", about: "memory for processes and writable places, without swap", fallback: DEFAULT_QUOTAS.memory },
+  { flags: "-c, --cpus <number>", about: "CPUs, fractions too", fallback: DEFAULT_QUOTAS.cpus },
+  { flags: "--pids-limit <number>", about: "processes and threads", fallback: DEFAULT_QUOTAS.pids },
+  { flags: "--disk <size>", about: "size of /workspace", fallback: DEFAULT_QUOTAS.disk },
+  { flags: "--tmp-size <size>", about: "size of /tmp", fallback: DEFAULT_QUOTAS.tmpSize },
+  { flags: "--timeout <duration>", about: "wall clock from the command's start; then TERM", fallback: DEFAULT_QUOTAS.timeout },
+  { flags: "--kill-after <duration>", about: "from TERM to KILL of everything", fallback: DEFAULT_QUOTAS.killAfter },
+  {
+    flags: "--max-output <size>",
+    about: "for each of standard output and error; past it the run ends",
+    fallback: DEFAULT_QUOTAS.maxOutput,
+  },
+  { flags: "-i, --interactive", about: "keep standard input open", fallback: "piped if it is not a terminal" },
+  { flags: "-t, --tty", about: "a terminal inside" },
+  { flags: "-u, --user <uid[:gid]>", about: "user inside, in numbers, never root", fallback: String(DEFAULT_UID) },
+  { flags: "--runtime <name>", about: "OCI runtime known to the engine, such as runsc", fallback: "the engine's" },
+  { flags: "--hostname <name>", about: "host name inside", fallback: "sandbox" },
+  { flags: "--label <key=value>", about: "label of the run and its container", repeat: true },
+  { flags: "--keep", about: "keep the stopped container" },
+  { flags: "--raw", about: "pass terminal control sequences through to a terminal" },
+  { flags: "--events", about: "NDJSON events on standard output instead of the command's output" },
+  { flags: "--result <file>", about: "write the result there as well" },
+];

@@ -1,0 +1,118 @@
+import { SandboxError } from "../core/errors.ts";
+import { pruneDeadOwners } from "../engine/reaper.ts";
+import { resolveTask, type Task, type TaskRequest } from "../policy/task.ts";
+import type { RunContext } from "../run/context.ts";
+import { exitStatusOf } from "../run/exit-status.ts";
+import type { RunResult } from "../run/result-schema.ts";
+import { runTask } from "../run/run-task.ts";
+import { connect } from "./connect.ts";
+import { readEnvironment } from "./environment.ts";
+import { catchInterrupts } from "./interrupts.ts";
+import { type Options, optionsOf, parsePair } from "./options.ts";
+import { createPresenter } from "./presenter.ts";
+import type { Invocation } from "./program.ts";
+import { openTerminal } from "./terminal.ts";
+
+/** `sandbox run`: flags to task, task to result, result to exit status. */
+export async function run(invocation: Invocation): Promise<number> {
+  const options = optionsOf(invocation);
+  const task = resolveTask(await requestOf(invocation.words, options));
+  const interactive = options.flag("interactive");
+  if (task.terminal && interactive && !process.stdin.isTTY) {
+    throw new SandboxError("USAGE", "-t with -i needs a terminal, and standard input is not one.", "Leave out -t, or run from a terminal.");
+  }
+  const resultFile = await prepareResultFile(options);
+  const presenter = createPresenter({
+    mode: modeOf(options),
+    task,
+    quiet: options.flag("quiet"),
+    verbose: options.flag("verbose"),
+    raw: options.flag("raw") || task.terminal,
+  });
+  const result = await runOn(task, options, { presenter, interactive });
+  await resultFile?.(result);
+  await presenter.finish(result);
+  return exitStatusOf(result);
+}
+
+type Front = { readonly presenter: ReturnType<typeof createPresenter>; readonly interactive: boolean };
+
+async function runOn(task: Task, options: Options, { presenter, interactive }: Front): Promise<RunResult> {
+  using interrupts = catchInterrupts();
+  const engine = await connect(options);
+  // What an earlier run left because its engine died too; nobody waits for it.
+  pruneDeadOwners(engine).catch(() => undefined);
+  using terminal = openTerminal({ raw: task.terminal && interactive });
+  const context: RunContext = {
+    engine,
+    keepOutput: presenter.keepOutput || options.text("result") !== undefined,
+    onOutput: presenter.onOutput,
+    onEvent: presenter.onEvent,
+    interrupts,
+    ...(interactive || !process.stdin.isTTY ? { stdin: process.stdin } : {}),
+    ...(task.terminal ? { terminal } : {}),
+  };
+  try {
+    return await runTask(task, context);
+  } finally {
+    engine.close();
+  }
+}
+
+function modeOf(options: Options): "json" | "events" | "stream" {
+  if (options.flag("json") && options.flag("events"))
+    throw new SandboxError(
+      "USAGE",
+      "--json and --events both want standard output.",
+      "Choose one; --result FILE keeps the result of a run with --events.",
+    );
+  if (options.flag("json")) return "json";
+  return options.flag("events") ? "events" : "stream";
+}
+
+async function requestOf(command: readonly string[], options: Options): Promise<TaskRequest> {
+  const text = <Key extends string>(key: Key, name: string): { [K in Key]?: string } => {
+    const value = options.text(name);
+    return value === undefined ? {} : ({ [key]: value } as { [K in Key]?: string });
+  };
+  const pull = options.text("pull");
+  return {
+    command,
+    ...text("image", "image"),
+    ...(pull === "missing" || pull === "always" || pull === "never" ? { pull } : {}),
+    requireDigest: options.flag("requireDigest"),
+    ...text("workdir", "workdir"),
+    ...text("workspace", "workspace"),
+    exclude: options.list("exclude"),
+    withGit: options.flag("withGit"),
+    mounts: options.list("mount"),
+    artifacts: options.list("artifact"),
+    ...text("out", "out"),
+    ...text("patch", "patch"),
+    env: await readEnvironment(options.list("env"), options.list("envFile"), process.env),
+    ...text("memory", "memory"),
+    ...text("cpus", "cpus"),
+    ...text("pids", "pidsLimit"),
+    ...text("disk", "disk"),
+    ...text("tmpSize", "tmpSize"),
+    ...text("timeout", "timeout"),
+    ...text("killAfter", "killAfter"),
+    ...text("maxOutput", "maxOutput"),
+    ...text("user", "user"),
+    ...text("runtime", "runtime"),
+    ...text("hostname", "hostname"),
+    labels: Object.fromEntries(options.list("label").map((pair) => parsePair(pair, "--label"))),
+    keep: options.flag("keep"),
+    terminal: options.flag("tty"),
+  };
+}
+
+/** Checks the place for the result before anything starts; answers how to write it. */
+async function prepareResultFile(options: Options): Promise<((result: RunResult) => Promise<void>) | undefined> {
+  const path = options.text("result");
+  if (path === undefined) return undefined;
+  const { assertWritableFile } = await import("../files/outputs.ts");
+  const { writeWhole } = await import("../files/write-whole.ts");
+  await assertWritableFile(path, "RESULT_UNWRITABLE");
+  return (result) => writeWhole(path, `${JSON.stringify(result, null, 2)}\n`);
+}

@@ -1,0 +1,15 @@
+import { SandboxError } from "../core/errors.ts";
+import { resultJsonSchema } from "../run/result-schema.ts";
+import type { Invocation } from "./program.ts";
+
+const SCHEMAS = new Map([["result", resultJsonSchema]]);
+
+/** `sandbox schema NAME`: the JSON Schema (draft 2020-12) of one of our documents. */
+export async function schema({ words }: Invocation): Promise<number> {
+  const name = words[0] ?? "";
+  const found = SCHEMAS.get(name);
+  if (found === undefined)
+    throw new SandboxError("USAGE", `There is no schema "${name}".`, `Choose one of: ${[...SCHEMAS.keys()].join(", ")}.`);
+  process.stdout.write(`${JSON.stringify(found(), null, 2)}\n`);
+  return Promise.resolve(0);
+}

@@ -1,0 +1,55 @@
+import { Agent } from "node:http";
+import { inspect } from "node:util";
+import type { DockerOptions } from "dockerode";
+import type { Endpoint } from "../endpoint.ts";
+
+/** How requests travel to one endpoint. Idle connections are kept for the next request until `close`. */
+export type Connections = {
+  readonly options: DockerOptions;
+  /** What the way there has to say about a failure: the last words of `ssh`; empty for sockets. */
+  readonly explain: () => string;
+  readonly close: () => void;
+};
+
+/** Prepares the way to `endpoint`; no connection is made before the first request. `env` is the environment of an `ssh` process. */
+export async function openConnections(endpoint: Endpoint, env: Readonly<Record<string, string | undefined>>): Promise<Connections> {
+  switch (endpoint.kind) {
+    case "unix":
+      return through(new Agent({ keepAlive: true }), { socketPath: endpoint.path });
+    case "tcp": {
+      const { host, port, tls } = endpoint;
+      if (tls === undefined) return through(new Agent({ keepAlive: true }), { host, port });
+      const https = await import("node:https");
+      const agent = new https.Agent({ keepAlive: true, ca: tls.ca, cert: tls.cert, key: tls.key, rejectUnauthorized: tls.verify });
+      return through(agent, { host, port, protocol: "https" });
+    }
+    case "ssh": {
+      const { createSshAgent } = await import("./ssh-agent.ts");
+      const { agent, explain } = createSshAgent(endpoint, env);
+      return { ...through(agent, { host: endpoint.host }), explain };
+    }
+  }
+}
+
+/** Everything is said, since dockerode fills what is missing from the environment. */
+function through(agent: Agent, where: DockerOptions): Connections {
+  const unsaid = {
+    socketPath: undefined,
+    host: undefined,
+    port: undefined,
+    ca: undefined,
+    cert: undefined,
+    key: undefined,
+    timeout: undefined,
+  };
+  return {
+    options: { ...unsaid, protocol: "http", pathPrefix: "/", ...where, agent: quiet(agent) } as DockerOptions,
+    explain: () => "",
+    close: () => agent.destroy(),
+  };
+}
+
+/** dockerode describes every request for its debug log, needed or not; an agent with all its sockets takes milliseconds to describe. */
+function quiet(agent: Agent): Agent {
+  return Object.assign(agent, { [inspect.custom]: () => "Agent" });
+}

@@ -1,0 +1,173 @@
+import { SandboxError } from "../../core/errors.ts";
+import { type GuestFiles, sha256Of } from "../guest-files.ts";
+import { LABEL } from "../ownership.ts";
+import { GUEST_DIRECTORY } from "../posture.ts";
+import { ASK_TIMEOUT, type Client } from "./client.ts";
+import { messageOf, refused } from "./engine-error.ts";
+import { stringAt } from "./json.ts";
+import { firstTarFile, packTar } from "./tar.ts";
+
+/** The volume on the engine that holds the guest, the seccomp profile and a hosts file, read-only in every container. */
+export type GuestVolume = {
+  readonly name: string;
+  readonly labels: Readonly<Record<string, string>>;
+  /** Where the volume lies on the engine's own machine. */
+  readonly mountpoint: string;
+};
+
+type Filling = { readonly files: GuestFiles; readonly imageId: string };
+
+const NAME = /^belljar-guest-([0-9a-f]{12})$/;
+/** A filler that holds its place longer than this has died. */
+const FILL_TIMEOUT = 15_000;
+const SECCOMP_FILE = "seccomp.json";
+const HOSTS_FILE = "hosts";
+const HOSTS = "127.0.0.1 localhost\n::1 localhost\n";
+
+/** The version in the name of a guest volume, or `undefined` for any other volume. */
+export function guestVolumeVersion(name: string, labels: Readonly<Record<string, string>>): string | undefined {
+  const version = NAME.exec(name)?.[1];
+  return version !== undefined && labels[LABEL.guest] === version ? version : undefined;
+}
+
+/** Looks the volume of `version` up; `undefined` when this engine has not got it yet. */
+export async function findGuestVolume(client: Client, version: string): Promise<GuestVolume | undefined> {
+  const name = volumeName(version);
+  const answer = await client.ask({ method: "GET", path: `/volumes/${name}`, timeout: ASK_TIMEOUT });
+  if (answer.status === 404) return undefined;
+  if (answer.status !== 200) throw cannotFill(answer);
+  return { name, labels: { [LABEL.guest]: version }, mountpoint: stringAt(answer.body, "Mountpoint") };
+}
+
+/**
+ * Puts the guest into its volume through a helper container that is created, never started, and removed. The helper's name is the
+ * lock: of many processes one fills and the others wait for it. The guest appears under its own name at once and whole, as a hard link
+ * to a file that is complete.
+ */
+export async function fillGuestVolume(client: Client, filling: Filling): Promise<GuestVolume> {
+  const { version } = filling.files;
+  const name = volumeName(version);
+  const labels = { [LABEL.guest]: version };
+  const made = await client.ask({ method: "POST", path: "/volumes/create", json: { Name: name, Labels: labels }, timeout: ASK_TIMEOUT });
+  if (made.status !== 201) throw cannotFill(made);
+  const helper = `${name}-fill`;
+  while (true) {
+    const created = await createHelper(client, { helper, filling });
+    if (created === "created") {
+      await fillThrough(client, { helper, files: filling.files }).finally(() => removeHelper(client, helper));
+      break;
+    }
+    if (await isGone(client, helper)) break;
+    await removeHelper(client, helper);
+  }
+  return { name, labels, mountpoint: stringAt(made.body, "Mountpoint") };
+}
+
+/** Whether an engine's complaint says that the volume lacks one of its files. */
+export function isGuestMissing(answer: { readonly status: number; readonly body: unknown }): boolean {
+  const message = messageOf(answer);
+  return (
+    (message.includes(`${GUEST_DIRECTORY}/guest`) || message.includes(`/${SECCOMP_FILE}`) || message.includes(`_data/${HOSTS_FILE}`)) &&
+    /no such file|not found|does not exist/i.test(message)
+  );
+}
+
+/** Path of the profile on the engine's own machine, for an engine that reads it from there. */
+export function seccompPath(volume: GuestVolume): string {
+  return `${volume.mountpoint}/${SECCOMP_FILE}`;
+}
+
+/** Path of a plain `/etc/hosts` on the engine's own machine. */
+export function hostsPath(volume: GuestVolume): string {
+  return `${volume.mountpoint}/${HOSTS_FILE}`;
+}
+
+function volumeName(version: string): string {
+  return `belljar-guest-${version}`;
+}
+
+async function createHelper(
+  client: Client,
+  { helper, filling }: { readonly helper: string; readonly filling: Filling },
+): Promise<"created" | "taken"> {
+  const { version } = filling.files;
+  const answer = await client.ask({
+    method: "POST",
+    path: "/containers/create",
+    query: { name: helper },
+    json: {
+      Image: filling.imageId,
+      Entrypoint: [`${GUEST_DIRECTORY}/guest`],
+      Cmd: [],
+      Labels: { [LABEL.guest]: version },
+      NetworkDisabled: true,
+      HostConfig: {
+        NetworkMode: "none",
+        CapDrop: ["ALL"],
+        Mounts: [{ Type: "volume", Source: volumeName(version), Target: GUEST_DIRECTORY, VolumeOptions: { NoCopy: true } }],
+      },
+    },
+    timeout: ASK_TIMEOUT,
+  });
+  if (answer.status === 201) return "created";
+  if (answer.status === 409 || /already in use/.test(messageOf(answer))) return "taken";
+  throw cannotFill(answer);
+}
+
+async function fillThrough(client: Client, { helper, files }: { readonly helper: string; readonly files: GuestFiles }): Promise<void> {
+  if ((await readBack(client, helper)) === files.sha256) return;
+  const tar = packTar([
+    { name: SECCOMP_FILE, mode: 0o644, content: Buffer.from(files.seccomp) },
+    { name: HOSTS_FILE, mode: 0o644, content: Buffer.from(HOSTS) },
+    { name: "guest.part", mode: 0o755, content: await files.read() },
+    { name: "guest", linkTo: "guest.part" },
+  ]);
+  const put = await client.ask({
+    method: "PUT",
+    path: `/containers/${helper}/archive`,
+    query: { path: GUEST_DIRECTORY },
+    tar,
+    timeout: FILL_TIMEOUT,
+  });
+  if (put.status !== 200) throw cannotFill(put);
+  const found = await readBack(client, helper);
+  if (found === files.sha256) return;
+  throw new SandboxError(
+    "GUEST_MISSING",
+    `The engine keeps another guest than the one it was given: its sha256 is ${found ?? "unknown"}, not ${files.sha256}.`,
+    `Remove the volume ${volumeName(files.version)} and run again.`,
+  );
+}
+
+async function readBack(client: Client, helper: string): Promise<string | undefined> {
+  const { status, body } = await client.stream({
+    method: "GET",
+    path: `/containers/${helper}/archive`,
+    query: { path: `${GUEST_DIRECTORY}/guest` },
+    timeout: FILL_TIMEOUT,
+  });
+  const chunks: Buffer[] = [];
+  for await (const chunk of body) if (Buffer.isBuffer(chunk)) chunks.push(chunk);
+  if (status !== 200) return undefined;
+  const file = firstTarFile(Buffer.concat(chunks));
+  return file === undefined ? undefined : sha256Of(file);
+}
+
+/** Waits for another process to end its filling; `false` when it takes so long that it must have died. */
+async function isGone(client: Client, helper: string): Promise<boolean> {
+  try {
+    await client.ask({ method: "POST", path: `/containers/${helper}/wait`, query: { condition: "removed" }, timeout: FILL_TIMEOUT });
+    return true;
+  } catch (error) {
+    if (error instanceof SandboxError && error.code === "ENGINE_TIMEOUT") return false;
+    throw error;
+  }
+}
+
+async function removeHelper(client: Client, helper: string): Promise<void> {
+  await client.ask({ method: "DELETE", path: `/containers/${helper}`, query: { force: "true", v: "true" }, timeout: ASK_TIMEOUT });
+}
+
+function cannotFill(answer: { readonly status: number; readonly body: unknown }): SandboxError {
+  return refused(answer, { code: "CREATE_FAILED", doing: "take the guest", hint: "Run `sandbox doctor`." });
+}

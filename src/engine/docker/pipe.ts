@@ -1,0 +1,109 @@
+import { Duplex } from "node:stream";
+import { toSandboxError } from "../../core/errors.ts";
+import { createDemultiplexer } from "./demultiplex.ts";
+import { type Place, toEngineError } from "./engine-error.ts";
+
+/** Standard input and output of process 1 as one byte stream. */
+export type Pipe = {
+  readonly stream: Duplex;
+  /** Uses `socket`, an attached connection of a container that is not started yet, from now on. */
+  plug(socket: Duplex): void;
+  /** The container runs: from now on bytes flow, and the end of the socket is the end of the stream. */
+  open(): void;
+  /** What arrived on standard error, at most 4 KiB. */
+  readonly diagnostics: () => string;
+};
+
+const DIAGNOSTICS_BYTES = 4096;
+const BUFFER_BYTES = 256 * 1024;
+
+/**
+ * Makes the pipe of one container. Until `open` nothing is sent, and a lost connection is not reported: a start that failed can be
+ * repeated with another container behind the same stream. A slow reader pauses the socket, a slow engine holds the writer back.
+ */
+export function createPipe(place: Place): Pipe {
+  let socket: Duplex | undefined;
+  let state: "waiting" | "open" | "finished" = "waiting";
+  /** What was to be done once the container runs: a write held back, and how the socket ended before that. */
+  let heldWrite: (() => void) | undefined;
+  let heldEnd: (() => void) | undefined;
+  let diagnostics = Buffer.alloc(0);
+
+  const stream = new Duplex({
+    highWaterMark: BUFFER_BYTES,
+    read: () => void socket?.resume(),
+    write: (chunk: Buffer, _encoding, done) => whenOpen(() => void socket?.write(chunk, done)),
+    writev: (chunks, done) => whenOpen(() => writeAll(chunks, done)),
+    final: (done) => whenOpen(() => void socket?.end(done)),
+    destroy: (error, done) => {
+      socket?.destroy();
+      done(error);
+    },
+  });
+
+  function whenOpen(act: () => void): void {
+    if (state === "waiting") heldWrite = act;
+    else act();
+  }
+
+  function writeAll(chunks: readonly { readonly chunk: Buffer }[], done: (error?: Error | null) => void): void {
+    socket?.cork();
+    for (const [index, { chunk }] of chunks.entries()) socket?.write(chunk, index === chunks.length - 1 ? done : undefined);
+    socket?.uncork();
+  }
+
+  function plug(next: Duplex): void {
+    unplug(socket);
+    socket = next;
+    heldEnd = undefined;
+    const demultiplexer = createDemultiplexer({ output: (bytes) => stream.push(bytes), diagnostics: keepDiagnostics });
+    next.on("data", (chunk: Buffer) => {
+      try {
+        if (!demultiplexer.push(chunk)) next.pause();
+      } catch (thrown) {
+        stream.destroy(toSandboxError(thrown));
+      }
+    });
+    next.on("end", () => finish(demultiplexer.end));
+    next.on("error", (error) =>
+      finish(() => {
+        throw toEngineError(error, place);
+      }),
+    );
+    next.on("close", () => finish(demultiplexer.end));
+  }
+
+  function keepDiagnostics(bytes: Buffer): void {
+    const room = DIAGNOSTICS_BYTES - diagnostics.length;
+    if (room > 0) diagnostics = Buffer.concat([diagnostics, bytes.subarray(0, room)]);
+  }
+
+  /** Ends the stream, or breaks it with what `check` throws; only the first call counts. */
+  function finish(check: () => void): void {
+    if (state === "waiting") heldEnd ??= check;
+    if (state !== "open") return;
+    state = "finished";
+    try {
+      check();
+      stream.push(null);
+    } catch (thrown) {
+      stream.destroy(toSandboxError(thrown));
+    }
+  }
+
+  function open(): void {
+    if (state !== "waiting") return;
+    state = "open";
+    heldWrite?.();
+    if (heldEnd !== undefined) finish(heldEnd);
+  }
+
+  return { stream, plug, open, diagnostics: () => diagnostics.toString("utf8") };
+}
+
+function unplug(socket: Duplex | undefined): void {
+  if (socket === undefined) return;
+  socket.removeAllListeners();
+  socket.on("error", () => undefined);
+  socket.destroy();
+}

@@ -1,0 +1,53 @@
+import { setImmediate } from "node:timers/promises";
+import { toSandboxError } from "../core/errors.ts";
+import { createRunId } from "../core/ids.ts";
+import type { Task } from "../policy/task.ts";
+import { collectFiles } from "./collect-files.ts";
+import type { RunContext } from "./context.ts";
+import { copyIn } from "./copy-in.ts";
+import { decide } from "./decide.ts";
+import { endingOfExit } from "./diagnose.ts";
+import { endingOfError } from "./ending.ts";
+import { execute } from "./execute.ts";
+import { unlessForced, watchInterrupts } from "./interrupts.ts";
+import { openRecord, type RunRecord } from "./record.ts";
+import type { RunResult } from "./result-schema.ts";
+import { createSandbox, destroySandbox, startSandbox } from "./sandbox.ts";
+import { seal } from "./seal.ts";
+
+/**
+ * Runs one task in one container, from decision to sealed result. Never throws for what can go wrong during a run: the result's
+ * `reason` and `error` say it, and whatever happened, the container is destroyed first.
+ */
+export async function runTask(task: Task, context: RunContext): Promise<RunResult> {
+  const record = openRecord(task, { run: createRunId(), onEvent: context.onEvent, keepOutput: context.keepOutput });
+  using _interrupts = watchInterrupts(record, context.interrupts);
+  try {
+    await unlessForced(live(record, context), context.interrupts?.forced);
+  } catch (error) {
+    const failure = toSandboxError(error);
+    await setImmediate();
+    record.ending.settle((await record.loss) ?? endingOfError(failure));
+  }
+  await record.phases.time("destroy", () => destroySandbox(record));
+  return seal(record);
+}
+
+/** The steps of a run's life. Each one leaves in the record what the next ones need, and returns early once there is a reason to end. */
+async function live(record: RunRecord, context: RunContext): Promise<void> {
+  const { phases, ending } = record;
+  const plan = await phases.time("decide", () => decide(record, context));
+  if (ending.current() !== undefined) return;
+
+  await phases.time("create", () => createSandbox(record, plan, context));
+  if (ending.current() !== undefined) return;
+  const session = await startSandbox(record);
+  if (ending.current() !== undefined) return;
+
+  await phases.time("copyIn", () => copyIn(record, plan, session));
+  if (ending.current() !== undefined) return;
+
+  const usable = await phases.time("execute", () => execute(record, plan, { session, context }));
+  if (usable) await phases.time("collect", () => collectFiles(record, plan, { session, engine: context.engine }));
+  ending.settle(endingOfExit(record));
+}

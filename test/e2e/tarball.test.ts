@@ -1,0 +1,39 @@
+import { execFile } from "node:child_process";
+import { readdir } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { expect, it } from "vitest";
+import { engineSocket } from "../lab/engine-api.ts";
+import { TEST_IMAGES } from "../lab/images.ts";
+import { tempDirectory } from "../lab/temp-directory.ts";
+
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+const exec = promisify(execFile);
+
+it("the packed tarball installs into an empty folder and works there under both of its names", async () => {
+  await using directory = await tempDirectory();
+  await exec("npm", ["pack", "--ignore-scripts", "--pack-destination", directory.path], { cwd: ROOT });
+  const [tarball = ""] = await readdir(directory.path);
+  const where = directory.join("empty");
+  await exec("npm", ["install", "--prefix", where, "--no-audit", "--no-fund", directory.join(tarball)], { cwd: directory.path });
+  const env = { ...process.env, DOCKER_HOST: `unix://${engineSocket()}` };
+  for (const name of ["sandbox", "belljar"]) {
+    const { stdout } = await exec(`${where}/node_modules/.bin/${name}`, ["run", "--image", TEST_IMAGES.busybox, "--", "echo", name], {
+      cwd: where,
+      env,
+    });
+    expect(stdout).toBe(`${name}\n`);
+  }
+  const installed = await readdir(`${where}/node_modules/belljar`);
+  expect(installed.sort()).toEqual([
+    "CHANGELOG.md",
+    "LICENSE",
+    "README.md",
+    "SECURITY.md",
+    "bin",
+    "dist",
+    "docs",
+    "images",
+    "package.json",
+  ]);
+});
