@@ -1,5 +1,5 @@
 import { ENGINE_FLAGS, type Flag, RUN_FLAGS } from "./flags.ts";
-import type { Invocation } from "./program.ts";
+import type { Invocation } from "./invocation.ts";
 
 export type Action = (invocation: Invocation) => Promise<number>;
 

@@ -4,8 +4,8 @@ import type { Finding } from "../engine/judge-host.ts";
 import { sanitiseLine } from "../output/sanitise.ts";
 import { isColoured } from "./colour.ts";
 import { connect } from "./connect.ts";
+import type { Invocation } from "./invocation.ts";
 import { optionsOf } from "./options.ts";
-import type { Invocation } from "./program.ts";
 
 /** `sandbox doctor`: says of each promise whether this engine and machine can hold it. Exit status 69 when one can't be held. */
 export async function doctor(invocation: Invocation): Promise<number> {

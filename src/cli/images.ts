@@ -7,8 +7,8 @@ import { sanitiseLine } from "../output/sanitise.ts";
 import { isColoured } from "./colour.ts";
 import { connect } from "./connect.ts";
 import { catchInterrupts } from "./interrupts.ts";
+import type { Invocation } from "./invocation.ts";
 import { type Options, optionsOf } from "./options.ts";
-import type { Invocation } from "./program.ts";
 import { printTable } from "./table.ts";
 
 /** `sandbox images build [NAME]` and `sandbox images ls`. */

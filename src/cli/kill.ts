@@ -1,8 +1,8 @@
 import { SandboxError } from "../core/errors.ts";
 import { isRunId } from "../core/ids.ts";
 import { connect } from "./connect.ts";
+import type { Invocation } from "./invocation.ts";
 import { optionsOf } from "./options.ts";
-import type { Invocation } from "./program.ts";
 
 /** `sandbox kill RUN…`: ends runs; each of them then reports the reason `killed`. */
 export async function kill(invocation: Invocation): Promise<number> {

@@ -1,5 +1,5 @@
 import { SandboxError } from "../core/errors.ts";
-import type { Invocation } from "./program.ts";
+import type { Invocation } from "./invocation.ts";
 
 /** Typed access to what commander parsed, whose values are `unknown` to the compiler. */
 export type Options = {

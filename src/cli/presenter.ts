@@ -1,10 +1,10 @@
 import { SandboxError, systemCode } from "../core/errors.ts";
-import type { Task } from "../policy/task.ts";
 import type { RunContext } from "../run/context.ts";
 import type { RunEvent } from "../run/events.ts";
 import type { RunResult } from "../run/result-schema.ts";
 import { createEventWriter } from "./event-writer.ts";
 import { createOutputWriter, type OutputWriter, settled } from "./output-writer.ts";
+import type { PresenterOptions } from "./presenter-options.ts";
 import { createProgress } from "./progress.ts";
 import { createStreamWriter } from "./stream-writer.ts";
 import { summarise } from "./summary.ts";
@@ -16,15 +16,6 @@ export type Presenter = {
   readonly onEvent: (event: RunEvent) => void;
   /** Shows the result and settles when everything was handed to the system. Throws `OUTPUT_BROKEN` when JSON did not arrive. */
   finish(result: RunResult): Promise<void>;
-};
-
-export type PresenterOptions = {
-  readonly mode: "json" | "events" | "stream";
-  readonly task: Task;
-  readonly quiet: boolean;
-  readonly verbose: boolean;
-  /** Do not sanitise what goes to a terminal. */
-  readonly raw: boolean;
 };
 
 export function createPresenter(options: PresenterOptions): Presenter {

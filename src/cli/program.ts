@@ -2,11 +2,9 @@ import { Command, CommanderError, Option } from "commander";
 import { SandboxError, toSandboxError } from "../core/errors.ts";
 import { COMMANDS, type CommandDescription } from "./commands.ts";
 import { COMMON_FLAGS, type Flag } from "./flags.ts";
+import type { Invocation } from "./invocation.ts";
 import { reportError } from "./report-error.ts";
 import { VERSION } from "./version.ts";
-
-/** What a command gets from the command line: its words, its options by long name in camel case, and how to answer. */
-export type Invocation = { readonly words: readonly string[]; readonly options: Readonly<Record<string, unknown>> };
 
 /** Parses `argv` and carries out one command. Never throws: an error is reported and becomes an exit status. */
 export async function runProgram(argv: readonly string[]): Promise<number> {

@@ -1,7 +1,7 @@
 import { prune as pruneEngine } from "../engine/reaper.ts";
 import { connect } from "./connect.ts";
+import type { Invocation } from "./invocation.ts";
 import { optionsOf } from "./options.ts";
-import type { Invocation } from "./program.ts";
 
 /** `sandbox prune`: removes what dead owners left, and with `--kept` what `--keep` kept. */
 export async function prune(invocation: Invocation): Promise<number> {

@@ -1,7 +1,7 @@
 import { sanitiseLine } from "../output/sanitise.ts";
 import { connect } from "./connect.ts";
+import type { Invocation } from "./invocation.ts";
 import { optionsOf } from "./options.ts";
-import type { Invocation } from "./program.ts";
 import { printTable } from "./table.ts";
 
 /** `sandbox ps`: the containers of runs, of any owner. */

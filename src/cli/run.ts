@@ -8,9 +8,9 @@ import { runTask } from "../run/run-task.ts";
 import { connect } from "./connect.ts";
 import { readEnvironment } from "./environment.ts";
 import { catchInterrupts } from "./interrupts.ts";
+import type { Invocation } from "./invocation.ts";
 import { type Options, optionsOf, parsePair } from "./options.ts";
 import { createPresenter } from "./presenter.ts";
-import type { Invocation } from "./program.ts";
 import { openTerminal } from "./terminal.ts";
 
 /** `sandbox run`: flags to task, task to result, result to exit status. */

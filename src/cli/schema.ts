@@ -1,6 +1,6 @@
 import { SandboxError } from "../core/errors.ts";
 import { resultJsonSchema } from "../run/result-schema.ts";
-import type { Invocation } from "./program.ts";
+import type { Invocation } from "./invocation.ts";
 
 const SCHEMAS = new Map([["result", resultJsonSchema]]);
 

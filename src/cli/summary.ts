@@ -1,7 +1,7 @@
 import { formatDuration, formatSize } from "../core/units.ts";
 import { sanitiseLine } from "../output/sanitise.ts";
 import type { RunResult } from "../run/result-schema.ts";
-import type { PresenterOptions } from "./presenter.ts";
+import type { PresenterOptions } from "./presenter-options.ts";
 
 /** The lines that people get at the end of a run: nothing when all went as asked. */
 export function summarise(result: RunResult, { mode, task, verbose }: PresenterOptions): string {

@@ -1,4 +1,5 @@
 import { SandboxError } from "../core/errors.ts";
+import type { BuildOrder } from "./build-order.ts";
 import { type Distribution, readDistribution } from "./distribution.ts";
 import { buildFromDockerfile } from "./from-dockerfile.ts";
 import { buildFromPackages } from "./from-packages.ts";
@@ -50,15 +51,6 @@ export async function buildImage({ store, name, recipeDirectory, force, onProgre
 export function listImages(store: ImageStore): Promise<readonly StoredImage[]> {
   return store.list(RECIPE_LABEL);
 }
-
-export type BuildOrder = {
-  readonly store: ImageStore;
-  readonly ref: string;
-  readonly recipe: Recipe;
-  readonly digest: string;
-  readonly onProgress: Progress;
-  readonly signal: AbortSignal;
-};
 
 function parseName(name: string): string {
   if (name === BASE || name === `${BASE}:latest`) return `${BASE}:latest`;

@@ -1,6 +1,6 @@
 import { buffer } from "node:stream/consumers";
 import { pack } from "tar-stream";
-import type { BuildOrder } from "./build-image.ts";
+import type { BuildOrder } from "./build-order.ts";
 import type { StoredImage } from "./image-store.ts";
 import { RECIPE_LABEL, type Recipe } from "./recipe.ts";
 

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PassThrough, type Readable } from "node:stream";
 import { SandboxError } from "../core/errors.ts";
-import type { BuildOrder } from "./build-image.ts";
+import type { BuildOrder } from "./build-order.ts";
 import type { Distribution } from "./distribution.ts";
 import type { Progress, StoredImage } from "./image-store.ts";
 import { installTool } from "./install-tool.ts";

@@ -1,6 +1,5 @@
 import { posix } from "node:path";
 import { SandboxError } from "../core/errors.ts";
-import type { MountRequest } from "./task.ts";
 
 /** At least a program; no NUL anywhere; the program itself not empty. */
 export function assertCommand(command: readonly string[]): asserts command is readonly [string, ...string[]] {
@@ -94,6 +93,9 @@ export function parseWorkdir(text: string): string {
     throw new SandboxError("BAD_PATH", `The working directory "${text}" is not an absolute path.`, "Write a path such as /workspace/src.");
   return posix.normalize(text);
 }
+
+/** `source` as written, `target` absolute inside. */
+export type MountRequest = { readonly source: string; readonly target: string; readonly writable: boolean };
 
 /** `SRC:DST[:ro|rw]`. Whether it may be mounted is judged later, on the real path. */
 export function parseMount(text: string): MountRequest {

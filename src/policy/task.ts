@@ -4,6 +4,7 @@ import {
   assertCommand,
   assertEnvironment,
   assertLabels,
+  type MountRequest,
   parseCount,
   parseCpus,
   parseHostname,
@@ -101,9 +102,6 @@ export type Quotas = {
   readonly killAfterMs: number;
   readonly outputBytes: number;
 };
-
-/** `source` as written, `target` absolute inside. */
-export type MountRequest = { readonly source: string; readonly target: string; readonly writable: boolean };
 
 export const DEFAULT_IMAGE = "sandbox/base";
 export const DEFAULT_QUOTAS = {

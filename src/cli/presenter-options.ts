@@ -1,0 +1,11 @@
+import type { Task } from "../policy/task.ts";
+
+/** How a run is shown. */
+export type PresenterOptions = {
+  readonly mode: "json" | "events" | "stream";
+  readonly task: Task;
+  readonly quiet: boolean;
+  readonly verbose: boolean;
+  /** Do not sanitise what goes to a terminal. */
+  readonly raw: boolean;
+};
