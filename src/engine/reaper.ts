@@ -1,3 +1,4 @@
+import { toSandboxError } from "../core/errors.ts";
 import { judgeOwner } from "./ownership.ts";
 import type { Engine, OwnedContainer } from "./port.ts";
 
@@ -17,11 +18,14 @@ export async function prune(engine: Engine, now: number = Date.now()): Promise<P
   return { removed, volumes: await engine.removeUnusedGuests() };
 }
 
-/** Like `prune`, without the volumes: cheap enough for the start of any run. */
+/** Like `prune`, without the volumes: cheap enough for the start of any run. One that can't be removed does not keep the others; the first failure is thrown. */
 export async function pruneDeadOwners(engine: Engine, now: number = Date.now()): Promise<readonly string[]> {
   const dead = (await engine.list()).filter((container) => isAbandoned(container, now));
-  const outcomes = await Promise.all(dead.map(async ({ run }) => ({ run, gone: await engine.remove(run) })));
-  return outcomes.filter(({ gone }) => gone).map(({ run }) => run);
+  const outcomes = await Promise.allSettled(dead.map(async ({ run }) => ({ run, gone: await engine.remove(run) })));
+  return outcomes.flatMap((outcome) => {
+    if (outcome.status === "rejected") throw toSandboxError(outcome.reason);
+    return outcome.value.gone ? [outcome.value.run] : [];
+  });
 }
 
 /** Whether nobody owns this container any more; `now` in milliseconds since the epoch. */

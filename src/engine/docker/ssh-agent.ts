@@ -69,6 +69,7 @@ function dial(
     write: (chunk: Buffer, _encoding, done) => void child.stdin.write(chunk, () => done()),
     final: (done) => void child.stdin.end(() => done()),
     destroy: (error, done) => {
+      child.stdin.destroy();
       child.kill("SIGTERM");
       done(error);
     },
