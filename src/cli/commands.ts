@@ -1,5 +1,6 @@
 import { ENGINE_FLAGS, type Flag, RUN_FLAGS } from "./flags.ts";
 import type { Invocation } from "./invocation.ts";
+import { WATCHDOG_SCRIPT } from "./watchdog-script.ts";
 
 export type Action = (invocation: Invocation) => Promise<number>;
 
@@ -20,7 +21,7 @@ export const COMMANDS: readonly CommandDescription[] = [
     about: "run one command in one sandbox",
     flags: [...RUN_FLAGS, ...ENGINE_FLAGS],
     passThrough: true,
-    load: async () => (await import("./run.ts")).run,
+    load: loadRun,
   },
   {
     usage: "images <action> [name]",
@@ -49,3 +50,11 @@ export const COMMANDS: readonly CommandDescription[] = [
   },
   { usage: "schema <name>", about: "print a JSON Schema: result", flags: [], load: async () => (await import("./schema.ts")).schema },
 ];
+
+/** The watchdog boots while the code of `run` is loaded and the engine is looked for: nobody waits for it later. */
+async function loadRun(): Promise<Action> {
+  const { bootWatchdog } = await import("../engine/watchdog.ts");
+  const watchdog = bootWatchdog(WATCHDOG_SCRIPT);
+  const { run } = await import("./run.ts");
+  return (invocation) => run(invocation, watchdog);
+}

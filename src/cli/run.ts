@@ -1,3 +1,4 @@
+import type { ChildProcess } from "node:child_process";
 import { SandboxError } from "../core/errors.ts";
 import { pruneDeadOwners } from "../engine/reaper.ts";
 import { resolveTask, type Task, type TaskRequest } from "../policy/task.ts";
@@ -14,7 +15,7 @@ import { createPresenter } from "./presenter.ts";
 import { openTerminal } from "./terminal.ts";
 
 /** `sandbox run`: flags to task, task to result, result to exit status. */
-export async function run(invocation: Invocation): Promise<number> {
+export async function run(invocation: Invocation, watchdog: ChildProcess): Promise<number> {
   const options = optionsOf(invocation);
   const task = resolveTask(await requestOf(invocation.words, options));
   const interactive = options.flag("interactive");
@@ -29,17 +30,17 @@ export async function run(invocation: Invocation): Promise<number> {
     verbose: options.flag("verbose"),
     raw: options.flag("raw") || task.terminal,
   });
-  const result = await runOn(task, options, { presenter, interactive });
+  const result = await runOn(task, options, { presenter, interactive, watchdog });
   await resultFile?.(result);
   await presenter.finish(result);
   return exitStatusOf(result);
 }
 
-type Front = { readonly presenter: ReturnType<typeof createPresenter>; readonly interactive: boolean };
+type Front = { readonly presenter: ReturnType<typeof createPresenter>; readonly interactive: boolean; readonly watchdog: ChildProcess };
 
-async function runOn(task: Task, options: Options, { presenter, interactive }: Front): Promise<RunResult> {
+async function runOn(task: Task, options: Options, { presenter, interactive, watchdog }: Front): Promise<RunResult> {
   using interrupts = catchInterrupts();
-  const engine = await connect(options);
+  const engine = await connect(options, watchdog);
   // What an earlier run left because its engine died too; nobody waits for it.
   pruneDeadOwners(engine).catch(() => undefined);
   using terminal = openTerminal({ raw: task.terminal && interactive });

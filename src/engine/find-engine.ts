@@ -1,3 +1,4 @@
+import type { ChildProcess } from "node:child_process";
 import { SandboxError, toSandboxError } from "../core/errors.ts";
 import { createClient } from "./docker/client.ts";
 import { createDockerEngine, type Found, greet } from "./docker/docker-engine.ts";
@@ -23,6 +24,8 @@ export type EngineSearch = Place & {
   readonly seccompFile: string;
   /** The built `watchdog.js`; without it nothing cleans up behind a process that is killed between create and start. */
   readonly watchdogScript?: string;
+  /** A process of `bootWatchdog`, so that none has to be started later. */
+  readonly watchdogProcess?: ChildProcess | undefined;
 };
 
 /** How long an engine may take to say what it is, in milliseconds. */
@@ -37,8 +40,8 @@ const SSH_GREET_TIMEOUT = 30_000;
  */
 export async function connectEngine(search: EngineSearch): Promise<Engine> {
   const found = await findEngine(search);
-  const { guestDirectory, seccompFile, watchdogScript: script, env } = search;
-  const watchdog = script === undefined ? undefined : createWatchdog({ endpoint: found.client.endpoint, script, env });
+  const { guestDirectory, seccompFile, watchdogScript: script, watchdogProcess: booted, env } = search;
+  const watchdog = script === undefined ? undefined : createWatchdog({ endpoint: found.client.endpoint, script, env, booted });
   return createDockerEngine(found, { guestDirectory, seccompFile, watchdog }, registryAuthOf(search));
 }
 

@@ -15,7 +15,6 @@ import { type Endpoint, isEndpoint } from "./endpoint.ts";
 const STABLE = 1_000;
 const POLL = 100;
 const GIVE_UP = 30_000;
-const IDLE_EXIT = 1_000;
 
 await watch();
 
@@ -23,17 +22,13 @@ async function watch(): Promise<void> {
   for (const signal of ["SIGINT", "SIGHUP", "SIGTERM"] as const) process.on(signal, () => undefined);
   const armed = new Set<string>();
   let engine: Engine | undefined;
-  let idle: NodeJS.Timeout | undefined;
   const lines = createInterface({ input: process.stdin });
   for await (const line of lines) {
-    clearTimeout(idle);
     if (line === "!") return void process.stdin.unref();
     if (engine === undefined) engine = parseEngine(line);
     else if (line.startsWith("+")) armed.add(line.slice(1));
     else if (line.startsWith("-")) armed.delete(line.slice(1));
-    if (armed.size === 0) idle = setTimeout(() => lines.close(), IDLE_EXIT);
   }
-  clearTimeout(idle);
   process.stdin.unref();
   if (engine !== undefined && armed.size > 0) await removeAll(engine, armed);
 }

@@ -22,33 +22,48 @@ export type WatchdogOptions = {
   readonly script: string;
   /** The environment of `ssh`. */
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** A process of `bootWatchdog` that waits for its first orders. */
+  readonly booted?: ChildProcess | undefined;
 };
+
+/** Starts the process of a watchdog ahead of need, so that it boots while this one still loads its own code. Without orders it ends with us. */
+export function bootWatchdog(script: string): ChildProcess {
+  const child: ChildProcess = spawn(process.execPath, [script], {
+    cwd: "/",
+    detached: true,
+    env: {},
+    stdio: ["pipe", "ignore", "ignore"],
+  });
+  child.unref();
+  child.on("error", () => undefined);
+  // A process that has no descriptor left gets a child without a pipe, and then the error.
+  child.stdin?.on("error", () => undefined);
+  if (child.stdin instanceof Socket) child.stdin.unref();
+  return child;
+}
+
+/** How long a watchdog with nothing to watch is kept, in milliseconds. */
+const IDLE = 1_000;
 
 /**
  * Prepares a watchdog: a process in a session of its own that holds the other end of a pipe and learns from its end that this process
- * is gone. It is started by the first `arm` and ends by itself soon after the last `disarm`.
+ * is gone. It is started by the first `arm` and sent away soon after the last `disarm`.
  */
 export function createWatchdog(options: WatchdogOptions): Watchdog {
   const armed = new Set<string>();
+  let booted = options.booted?.exitCode === null ? options.booted : undefined;
   let child: ChildProcess | undefined;
+  let idle: NodeJS.Timeout | undefined;
 
   function tell(line: string): void {
     child?.stdin?.write(`${line}\n`);
   }
 
   function start(): void {
-    const started: ChildProcess = spawn(process.execPath, [options.script], {
-      cwd: "/",
-      detached: true,
-      env: {},
-      stdio: ["pipe", "ignore", "ignore"],
-    });
+    const started = booted ?? bootWatchdog(options.script);
+    booted = undefined;
     child = started;
     started.once("error", () => forget(started));
-    started.unref();
-    // A process that has no descriptor left gets a child without a pipe, and then the error.
-    started.stdin?.on("error", () => undefined);
-    if (started.stdin instanceof Socket) started.stdin.unref();
     started.once("exit", () => {
       const lost = child === started && armed.size > 0;
       forget(started);
@@ -62,17 +77,27 @@ export function createWatchdog(options: WatchdogOptions): Watchdog {
     if (child === ended) child = undefined;
   }
 
+  /** Only this side knows that nothing is to be watched: a process that left by itself could miss the next name. */
+  function retire(): void {
+    child?.stdin?.end("!\n");
+    child = undefined;
+  }
+
   return {
     arm(name) {
+      clearTimeout(idle);
       armed.add(name);
       if (child === undefined) start();
       else tell(`+${name}`);
     },
     disarm(name) {
       if (armed.delete(name)) tell(`-${name}`);
+      clearTimeout(idle);
+      if (armed.size === 0) idle = setTimeout(retire, IDLE).unref();
     },
     async [Symbol.asyncDispose]() {
-      const ending = child;
+      clearTimeout(idle);
+      const ending = child ?? booted;
       child = undefined;
       if (ending === undefined) return;
       ending.stdin?.end(armed.size === 0 ? "!\n" : "");

@@ -64,7 +64,7 @@ export class CreditReadable extends Readable {
   #replenish(): void {
     const taken = this.#received - this.readableLength;
     const owed = taken + this.#window - this.#granted;
-    if (owed < this.#window / 4 || this.#ended || this.#stopped) return;
+    if (owed < this.#window / 2 || this.#ended || this.#stopped) return;
     this.#granted += owed;
     this.#send(this.#id, FrameType.CREDIT, encodeU32(owed));
   }

@@ -39,6 +39,7 @@ export async function startSandbox(record: RunRecord): Promise<Session> {
     const session = await within(opening, HANDSHAKE_MS, container);
     record.emit({ type: "sandbox.started" });
     void session.lost.then((error) => {
+      if (ending.current() !== undefined) return;
       record.loss = lostEnding(container, error);
       void record.loss.then((loss) => ending.settle(loss));
     });

@@ -18,7 +18,7 @@ import { buffer } from "node:stream/consumers";
 import { pack as createPack, extract, type Header } from "tar-stream";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { strings, Type, u32 } from "./codec.ts";
-import { type GuestProcess, installGuest, startGuest, TASK_UID } from "./guest-process.ts";
+import { GUEST_WINDOW, type GuestProcess, installGuest, startGuest, TASK_UID } from "./guest-process.ts";
 
 const ENOENT = 2;
 const EACCES = 13;
@@ -90,7 +90,7 @@ async function transferred(guest: GuestProcess, stream: number): Promise<Transfe
 async function unpack(guest: GuestProcess, archive: Buffer, directory = folder): Promise<Transfer> {
   const stream = guest.newStream();
   guest.send(stream, Type.UNPACK, strings(directory));
-  let credit = 262_144;
+  let credit = GUEST_WINDOW;
   for (let at = 0; at < archive.length; ) {
     if (credit === 0) credit += (await guest.expect(stream, Type.CREDIT)).payload.readUInt32BE(0);
     const piece = archive.subarray(at, at + Math.min(credit, 65_536));

@@ -7,7 +7,7 @@ import { createDecoder, encodeFrame, type Frame, strings, Type, u16, u32 } from 
 
 const ROOT = join(import.meta.dirname, "..", "..");
 export const TASK_UID = 65_532;
-export const GUEST_WINDOW = 262_144;
+export const GUEST_WINDOW = 524_288;
 
 /** Builds the guest if its sources changed and puts it where the task's user can execute it. */
 export function installGuest(): { readonly path: string; readonly folder: string; [Symbol.dispose](): void } {
