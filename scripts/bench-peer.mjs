@@ -1,0 +1,37 @@
+/** The other side of every comparison: the docker command, told to hold a container down as `sandbox run` does by itself. */
+import { runProcess } from "./bench-harness.mjs";
+import { SetupError } from "./machine.mjs";
+
+/** The product's default image, else the small one that the tests make. */
+const IMAGES = ["sandbox/base", "sandbox-test/busybox"];
+
+/** The flags of the peer's `docker run` and `docker create` for the posture of a sandbox with the default quotas. */
+export const POSTURE = [
+  ...["--network", "none", "--read-only", "--cap-drop", "ALL", "--hostname", "sandbox"],
+  ...["--security-opt", "no-new-privileges", "--security-opt", "seccomp=images/seccomp.json"],
+  ...["--user", "65532:65532", "--memory", "512m", "--memory-swap", "512m", "--cpus", "1", "--pids-limit", "256"],
+  ...["--ipc", "none", "--cgroupns", "private", "--log-driver", "none", "--oom-score-adj", "500", "--workdir", "/workspace"],
+  ...["--sysctl", "net.ipv4.ip_unprivileged_port_start=0", "--entrypoint", ""],
+  ...["--tmpfs", "/workspace:rw,exec,nosuid,nodev,size=256m,nr_inodes=65536,mode=0755,uid=65532,gid=65532"],
+  ...["--tmpfs", "/tmp:rw,exec,nosuid,nodev,size=64m,nr_inodes=16384,mode=1777,uid=65532,gid=65532"],
+  ...["--tmpfs", "/dev/shm:rw,noexec,nosuid,nodev,size=16m,nr_inodes=4096,mode=1777,uid=65532,gid=65532"],
+  ...["--ulimit", "nofile=4096:4096", "--ulimit", "core=0:0", "--ulimit", "fsize=268435456:268435456"],
+];
+
+/** Resolves to what `docker` with these arguments prints. */
+export async function docker(...args) {
+  return (await runProcess("docker", args, { capture: true })).trim();
+}
+
+export async function removeContainer(id) {
+  await docker("rm", "--force", id);
+}
+
+/** The image that both sides use. Throws `SetupError` when there is none. */
+export async function benchImage() {
+  for (const image of IMAGES) {
+    const there = await docker("image", "inspect", "--format", "{{.Id}}", image).catch(() => undefined);
+    if (there !== undefined) return image;
+  }
+  throw new SetupError("There is no image to measure with.\nRun: node bin/sandbox.js images build");
+}
