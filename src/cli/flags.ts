@@ -56,8 +56,8 @@ export const RUN_FLAGS: readonly Flag[] = [
   { flags: "-m, --memory <size>", about: "memory for processes and writable places, without swap", fallback: DEFAULT_QUOTAS.memory },
   { flags: "-c, --cpus <number>", about: "CPUs, fractions too", fallback: DEFAULT_QUOTAS.cpus },
   { flags: "--pids-limit <number>", about: "processes and threads", fallback: DEFAULT_QUOTAS.pids },
-  { flags: "--disk <size>", about: "size of /workspace", fallback: DEFAULT_QUOTAS.disk },
-  { flags: "--tmp-size <size>", about: "size of /tmp", fallback: DEFAULT_QUOTAS.tmpSize },
+  { flags: "--disk <size>", about: "size of /workspace", fallback: `${DEFAULT_QUOTAS.disk}, at most half of --memory` },
+  { flags: "--tmp-size <size>", about: "size of /tmp", fallback: `${DEFAULT_QUOTAS.tmpSize}, at most an eighth of --memory` },
   { flags: "--timeout <duration>", about: "wall clock from the command's start; then TERM", fallback: DEFAULT_QUOTAS.timeout },
   { flags: "--kill-after <duration>", about: "from TERM to KILL of everything", fallback: DEFAULT_QUOTAS.killAfter },
   {

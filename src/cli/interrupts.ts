@@ -11,6 +11,7 @@ export function catchInterrupts(): Interrupts & Disposable {
     else gentle.abort(signal);
   };
   for (const signal of SIGNALS) process.on(signal, onSignal);
+  process.on("SIGUSR1", ignore);
   return {
     gentle: gentle.signal,
     forced: forced.signal,
@@ -19,3 +20,6 @@ export function catchInterrupts(): Interrupts & Disposable {
     },
   };
 }
+
+/** Without a listener, Node.js opens its debugger on this signal: a way into the process that can reach the engine. */
+function ignore(): void {}

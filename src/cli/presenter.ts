@@ -36,7 +36,7 @@ export function createPresenter(options: PresenterOptions): Presenter {
     finish: async (result) => {
       progress.stop();
       front.finish(result);
-      if (!options.quiet) await settled(stderr.write(summarise(result, options)));
+      if (!options.quiet || result.error !== undefined) await settled(stderr.write(summarise(result, options)));
       await Promise.all([stdout.flush(), stderr.flush()]);
       if (options.mode !== "stream") assertDelivered(stdout, options.mode === "json" ? "result" : "events");
     },

@@ -1,5 +1,6 @@
 import { Command, CommanderError, Option } from "commander";
 import { SandboxError, toSandboxError } from "../core/errors.ts";
+import { endOnBrokenOutput } from "./broken-output.ts";
 import { COMMANDS, type CommandDescription } from "./commands.ts";
 import { COMMON_FLAGS, type Flag } from "./flags.ts";
 import type { Invocation } from "./invocation.ts";
@@ -9,7 +10,9 @@ import { VERSION } from "./version.ts";
 /** Parses `argv` and carries out one command. Never throws: an error is reported and becomes an exit status. */
 export async function runProgram(argv: readonly string[]): Promise<number> {
   let status = 0;
+  const brokenOutput = endOnBrokenOutput();
   const program = createProgram(async (description, invocation) => {
+    if (description.passThrough === true) brokenOutput[Symbol.dispose]();
     const action = await description.load();
     status = await action(invocation);
   });
@@ -59,7 +62,10 @@ function optionOf(flag: Flag): Option {
 }
 
 function usageError(error: CommanderError): SandboxError {
-  const sentence = error.message.replace(/^error: /, "").replace(/\n.*/s, "");
+  const sentence = error.message
+    .replace(/^error: /, "")
+    .replace(/\n.*/s, "")
+    .replace(/\.+$/, "");
   const suggestion = /\(Did you mean (.+?)\?\)/.exec(error.message)?.[1];
   if (error.code === "commander.missingArgument" && error.message.includes("'cmd'")) {
     return new SandboxError("BAD_COMMAND", "There is no command to run.", "Write it after `--`: sandbox run -- CMD [ARG…].");

@@ -19,9 +19,16 @@ export function summarise(result: RunResult, { mode, task, verbose }: PresenterO
       `sandbox: ${result.artifacts.length} artifact${result.artifacts.length === 1 ? "" : "s"} in ${sanitiseLine(task.out ?? `sandbox-out/${result.run}`)}`,
     );
   }
+  if (mode === "stream" && result.proof === "kept")
+    lines.push(`sandbox: kept as the container sandbox-${result.run}; remove it with: sandbox kill ${result.run}`);
+  if (mode === "stream" && result.exit.code === 0 && result.limits.memory.peak === null) lines.push(UNCONFIRMED);
   if (verbose) lines.push(details(result));
   return lines.map((line) => `${line}\n`).join("");
 }
+
+/** Said once the command ran, where nothing inside shows a control group: some runtimes hold limits that they do not show, others hold none. */
+const UNCONFIRMED =
+  "sandbox: --memory, --cpus and --pids-limit could not be confirmed from inside; `sandbox doctor` says what this engine's runtimes are told to ignore";
 
 const SHOWN = 5;
 

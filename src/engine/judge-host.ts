@@ -105,10 +105,18 @@ function judgeInodes({ name }: EngineFacts): Finding {
   };
 }
 
-function judgeRuntimes({ runtimes, defaultRuntime }: EngineFacts): Finding {
+function judgeRuntimes({ runtimes, defaultRuntime, unlimitedRuntimes, name }: EngineFacts): Finding {
   const strong = runtimes.filter((runtime) => /runsc|kata/.test(runtime));
   const detail = `default ${defaultRuntime}; offered: ${runtimes.join(", ")}`;
-  if (strong.length > 0) return ok("runtimes", `${detail}; use --runtime ${strong[0]} for a kernel of its own`);
+  if (unlimitedRuntimes.length > 0) {
+    return {
+      name: "runtimes",
+      status: "warn",
+      detail: `${detail}; under ${unlimitedRuntimes.join(", ")} no limit of memory, CPU or processes holds, since the engine passes --ignore-cgroups to it`,
+      remedy: "Take --ignore-cgroups out of the runtime's arguments in the engine's configuration where control groups can be written.",
+    };
+  }
+  if (strong.length > 0 && name === "docker") return ok("runtimes", `${detail}; use --runtime ${strong[0]} for a kernel of its own`);
   return ok("runtimes", detail);
 }
 

@@ -60,6 +60,8 @@ export type EngineFacts = {
   readonly userns: boolean;
   readonly rootless: boolean;
   readonly runtimes: readonly string[];
+  /** Those among them that the engine tells to set no limits. */
+  readonly unlimitedRuntimes: readonly string[];
   readonly defaultRuntime: string;
   /** The engine and what it is made of: `docker`, `podman`, `containerd`, `runc`, `crun`. */
   readonly components: readonly { readonly name: string; readonly version: string }[];
@@ -109,7 +111,7 @@ export type Container = {
 };
 
 /** `proof` says what showed it: `engine-removed` (the engine's wait for removal returned) or `engine-404` (inspect finds nothing). */
-export type Destroyed = { readonly destroyed: true; readonly proof: "engine-removed" | "engine-404" | "kept" };
+export type Destroyed = { readonly destroyed: boolean; readonly proof: "engine-removed" | "engine-404" | "kept" };
 
 export type Autopsy = {
   readonly oomKilled: boolean;

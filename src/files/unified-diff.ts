@@ -23,9 +23,13 @@ export function formatFileChange({ path, old, now, deadline }: FileChange): stri
   const lines = [`diff --git ${oldName} ${newName}`, ...modeLines(old, now)];
   const hunks = old?.text === now?.text ? "" : formatHunks(old?.text ?? "", now?.text ?? "", deadline);
   if (hunks !== "") lines.push(`--- ${old === undefined ? "/dev/null" : oldName}`, `+++ ${now === undefined ? "/dev/null" : newName}`);
+  else if (old === undefined || now === undefined)
+    lines.push(old === undefined ? `index 0000000..${EMPTY_BLOB}` : `index ${EMPTY_BLOB}..0000000`);
   return `${lines.join("\n")}\n${hunks}`;
 }
 
+/** What git calls an empty file: without it GNU patch will not delete one, since there is nothing left to compare. */
+const EMPTY_BLOB = "e69de29";
 const CONTEXT = 3;
 /** Most of the time one file may take: comparing is quadratic in the number of changes. */
 const FILE_MS = 500;

@@ -55,7 +55,7 @@ export function listImages(store: ImageStore): Promise<readonly StoredImage[]> {
 function parseName(name: string): string {
   if (name === BASE || name === `${BASE}:latest`) return `${BASE}:latest`;
   throw new SandboxError(
-    "NO_IMAGE",
+    "USAGE",
     `There is no recipe for the image ${JSON.stringify(name)}.`,
     `Write ${BASE}, the one image that is made here.`,
   );

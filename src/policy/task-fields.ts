@@ -109,3 +109,19 @@ export function parseMount(text: string): MountRequest {
   }
   return { source, target, writable: mode === "rw" };
 }
+
+/** No two mounts at one place, and none over the files that are copied in. */
+export function assertMountsApart(mounts: readonly MountRequest[], hasWorkspace: boolean): void {
+  const twice = mounts.find(({ target }, index) =>
+    mounts.slice(0, index).some((other) => posix.normalize(other.target) === posix.normalize(target)),
+  );
+  if (twice !== undefined)
+    throw new SandboxError("BAD_MOUNT", `Two mounts want the place ${twice.target}.`, "Give each mount a place of its own.");
+  const over = mounts.find(({ target }) => `${posix.normalize(target)}/`.startsWith("/workspace/"));
+  if (!hasWorkspace || over === undefined) return;
+  throw new SandboxError(
+    "BAD_MOUNT",
+    `The mount at ${over.target} would hide what --workspace copies in.`,
+    "Mount it elsewhere, or leave out --workspace.",
+  );
+}

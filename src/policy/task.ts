@@ -4,6 +4,7 @@ import {
   assertCommand,
   assertEnvironment,
   assertLabels,
+  assertMountsApart,
   type MountRequest,
   parseCount,
   parseCpus,
@@ -49,9 +50,9 @@ export type TaskRequest = {
   readonly cpus?: string;
   /** Default 256. */
   readonly pids?: string;
-  /** Size of `/workspace`. Default 256m. */
+  /** Size of `/workspace`. Default 256m, at most half of `memory`. */
   readonly disk?: string;
-  /** Size of `/tmp`. Default 64m. */
+  /** Size of `/tmp`. Default 64m, at most an eighth of `memory`. */
   readonly tmpSize?: string;
   /** Default 5m, from the command's start. */
   readonly timeout?: string;
@@ -128,6 +129,8 @@ export function resolveTask(request: TaskRequest): Task {
       "Name a directory with --workspace.",
     );
   }
+  const mounts = (request.mounts ?? []).map(parseMount);
+  assertMountsApart(mounts, request.workspace !== undefined);
   const task: Task = {
     command: request.command,
     image: { ref: resolveImageRef(request), pull: request.pull ?? "missing", requireDigest: request.requireDigest ?? false },
@@ -136,7 +139,7 @@ export function resolveTask(request: TaskRequest): Task {
       request.workspace === undefined
         ? undefined
         : { directory: request.workspace, exclude: request.exclude ?? [], withGit: request.withGit ?? false },
-    mounts: (request.mounts ?? []).map(parseMount),
+    mounts,
     artifacts: request.artifacts ?? [],
     out: request.out,
     patch: request.patch,
@@ -153,12 +156,18 @@ export function resolveTask(request: TaskRequest): Task {
 }
 
 function resolveQuotas(request: TaskRequest): Quotas {
+  const memoryBytes = parseSize(request.memory ?? DEFAULT_QUOTAS.memory, "--memory");
+  /** A default that a small memory could not pay for is lowered with it. */
+  const fitting = (given: string | undefined, fallback: string, what: string): number =>
+    given === undefined
+      ? Math.min(parseSize(fallback, what), Math.floor(memoryBytes / (what === "--disk" ? 2 : 8)))
+      : parseSize(given, what);
   return {
-    memoryBytes: parseSize(request.memory ?? DEFAULT_QUOTAS.memory, "--memory"),
+    memoryBytes,
     cpus: parseCpus(request.cpus ?? DEFAULT_QUOTAS.cpus),
     pids: parseCount(request.pids ?? DEFAULT_QUOTAS.pids, "--pids-limit"),
-    diskBytes: parseSize(request.disk ?? DEFAULT_QUOTAS.disk, "--disk"),
-    tmpBytes: parseSize(request.tmpSize ?? DEFAULT_QUOTAS.tmpSize, "--tmp-size"),
+    diskBytes: fitting(request.disk, DEFAULT_QUOTAS.disk, "--disk"),
+    tmpBytes: fitting(request.tmpSize, DEFAULT_QUOTAS.tmpSize, "--tmp-size"),
     timeoutMs: parseDuration(request.timeout ?? DEFAULT_QUOTAS.timeout, "--timeout"),
     killAfterMs: parseDuration(request.killAfter ?? DEFAULT_QUOTAS.killAfter, "--kill-after"),
     outputBytes: parseSize(request.maxOutput ?? DEFAULT_QUOTAS.maxOutput, "--max-output"),

@@ -3,6 +3,7 @@ import { SandboxError } from "../core/errors.ts";
 import type { Engine, Image } from "../engine/port.ts";
 import { inodesOf, type Posture, resolvePosture } from "../engine/posture.ts";
 import type { Workspace } from "../files/scan-workspace.ts";
+import { DEFAULT_IMAGE } from "../policy/task.ts";
 import type { RunContext } from "./context.ts";
 import type { RunRecord } from "./record.ts";
 
@@ -59,7 +60,13 @@ async function pullImage(record: RunRecord, engine: Engine): Promise<Image> {
   const { ref, pull } = record.task.image;
   if (pull === "never")
     throw new SandboxError("NO_IMAGE", `The engine has no image ${ref}, and --pull never forbids to get it.`, imageHint(ref));
-  if (ref.split(":")[0] === "sandbox/base") throw new SandboxError("NO_IMAGE", `The engine has no image ${ref} yet.`, imageHint(ref));
+  if (isOwnBase(ref) && pull === "always")
+    throw new SandboxError(
+      "USAGE",
+      `The image ${ref} is made here and in no registry, so that --pull always can't get it.`,
+      "Leave out --pull; `sandbox images build` makes it anew when its recipe changed.",
+    );
+  if (isOwnBase(ref)) throw new SandboxError("NO_IMAGE", `The engine has no image ${ref} yet.`, imageHint(ref));
   const abort = new AbortController();
   const pulled = engine.pullImage(ref, {
     signal: abort.signal,
@@ -73,7 +80,7 @@ async function pullImage(record: RunRecord, engine: Engine): Promise<Image> {
 }
 
 function imageHint(ref: string): string {
-  return ref.startsWith("sandbox/base") ? "Run `sandbox images build` once." : "Build or load it, or leave out --pull never.";
+  return isOwnBase(ref) ? "Run `sandbox images build` once." : "Build or load it, or leave out --pull never.";
 }
 
 async function scan({ task }: RunRecord): Promise<Workspace | undefined> {
@@ -97,4 +104,8 @@ async function prepareOutputs({ task }: RunRecord, out: string | undefined): Pro
   artifactRoots(task.artifacts);
   if (task.patch !== undefined) await assertWritableFile(task.patch);
   return out === undefined ? undefined : assertOutDirectory(out);
+}
+
+function isOwnBase(ref: string): boolean {
+  return ref.split(":")[0] === DEFAULT_IMAGE;
 }

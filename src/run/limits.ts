@@ -3,6 +3,8 @@ import type { RunRecord } from "./record.ts";
 import type { RunResult } from "./result-schema.ts";
 
 const PAGE = 4096;
+/** What starts and ends a command counts too: an average over less than this says nothing about the command. */
+const SHORT_MS = 100;
 
 /** What was allowed, what was used, and what stood in the way, from the task and the kernel's numbers. */
 export function limitsOf(record: RunRecord): RunResult["limits"] {
@@ -51,5 +53,5 @@ function anyDiskFull({ stats }: RunRecord): boolean {
 /** CPUs used on average while the command ran. */
 function cpuPeak({ stats, wallMs }: RunRecord): number | null {
   const used = stats?.cpu.usedMs;
-  return used === undefined || wallMs === 0 ? null : Math.round((used / wallMs) * 1000) / 1000;
+  return used === undefined || wallMs < SHORT_MS ? null : Math.round((used / wallMs) * 1000) / 1000;
 }

@@ -18,6 +18,7 @@ const GOOD: EngineFacts = {
   userns: true,
   rootless: false,
   runtimes: ["runc", "runsc"],
+  unlimitedRuntimes: [],
   defaultRuntime: "runc",
   components: [
     { name: "docker", version: "28.5.2" },
@@ -43,6 +44,7 @@ describe("the judgement of a machine", () => {
     ["security module", { apparmor: false }, "warn"],
     ["user namespace", { userns: false }, "warn"],
     ["inodes", { name: "podman" }, "warn"],
+    ["runtimes", { unlimitedRuntimes: ["runsc"] }, "warn"],
     ["engine", { os: "windows" }, "fail"],
     ["kernel", { kernel: "5.15.10" }, "fail"],
   ] as const)("says of %s what to do about it", (name, change, status) => {

@@ -20,6 +20,34 @@ type Case = {
 const inBusybox = (...flags: readonly string[]) => ["run", "--image", TEST_IMAGES.busybox, ...flags, "--", "true"];
 
 const CASES: readonly Case[] = [
+  {
+    what: "an environment file that is missing",
+    args: (d) => inBusybox("--env-file", d.join("no")),
+    status: 64,
+    code: "BAD_ENV",
+    says: /environment file .* can't be read/,
+  },
+  {
+    what: "two mounts at one place",
+    args: (d) => inBusybox("--mount", `${d.path}:/x`, "--mount", `${d.path}:/x`),
+    status: 64,
+    code: "BAD_MOUNT",
+    says: /\/x/,
+  },
+  {
+    what: "a mount over the workspace",
+    args: (d) => inBusybox("--workspace", d.join("many"), "--mount", `${d.path}:/workspace`),
+    status: 64,
+    code: "BAD_MOUNT",
+    says: /--workspace/,
+  },
+  {
+    what: "the base image from a registry",
+    args: () => ["run", "--pull", "always", "--", "true"],
+    status: 64,
+    code: "USAGE",
+    says: /in no registry/,
+  },
   { what: "an unknown flag", args: () => ["run", "--bogus", "--", "true"], status: 64, code: "USAGE", says: /'--bogus'/ },
   {
     what: "a misspelt flag, with the right one",

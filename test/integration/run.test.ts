@@ -1,5 +1,8 @@
+import { execFile } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
 import { readFile, writeFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import formats from "ajv-formats";
 import { describe, expect, it } from "vitest";
@@ -9,6 +12,7 @@ import { TEST_IMAGES } from "../lab/images.ts";
 import { runJson } from "../lab/run-json.ts";
 import { tempDirectory } from "../lab/temp-directory.ts";
 
+const SANDBOX = fileURLToPath(new URL("../../bin/sandbox.js", import.meta.url));
 const IN_BUSYBOX = ["run", "--image", TEST_IMAGES.busybox];
 
 describe("the streams of a command", () => {
@@ -71,6 +75,27 @@ describe("a command", () => {
     await writeFile(directory.join("env"), "# comment\n\nA=file\nB=file two\n");
     const { stdout } = await runCli([...IN_BUSYBOX, "--env-file", directory.join("env"), "-e", "A=flag", "--", "sh", "-c", 'echo "$A|$B"']);
     expect(stdout).toBe("flag|file two\n");
+  });
+
+  it("gets variables from a file that means nothing to the host, started as users start it", async () => {
+    await using directory = await tempDirectory();
+    await writeFile(directory.join("evil.cjs"), 'process.stderr.write("the file ran code out here\\n")');
+    await writeFile(
+      directory.join("env"),
+      `NODE_OPTIONS=--require ${directory.join("evil.cjs")}\nDOCKER_HOST=tcp://192.0.2.1:1\nA=inside\n`,
+    );
+    const { stdout, stderr } = await promisify(execFile)(SANDBOX, [
+      ...IN_BUSYBOX,
+      "--env-file",
+      directory.join("env"),
+      "--",
+      "sh",
+      "-c",
+      'echo "$A"',
+    ]);
+    expect({ stdout, stderr }).toEqual({ stdout: "inside\n", stderr: "" });
+    const control = await promisify(execFile)(process.execPath, [`--env-file=${directory.join("env")}`, "-e", ""]);
+    expect(control.stderr).toBe("the file ran code out here\n");
   });
 
   it("keeps its own flags, with and without --", async () => {
@@ -138,7 +163,7 @@ describe("the result", () => {
       const { result } = await runJson(["--", "sh", "-c", command]);
       expect(validate(result), JSON.stringify(validate.errors)).toBe(true);
     }
-    const refused = await runJson(["--memory", "1m", "--", "true"]);
+    const refused = await runJson(["--memory", "1m", "--disk", "1m", "--", "true"]);
     expect(validate(refused.result), JSON.stringify(validate.errors)).toBe(true);
     expect(validate({ ...refused.result, reason: "because" })).toBe(false);
   });
@@ -214,7 +239,7 @@ describe("--keep", () => {
   it("leaves a stopped container that ps shows and kill removes", async () => {
     const { result } = await runJson(["--keep", "--", "true"]);
     try {
-      expect(result.proof).toBe("kept");
+      expect({ proof: result.proof, destroyed: result.destroyed }).toEqual({ proof: "kept", destroyed: false });
       expect(await containersOfRun(result.run)).toHaveLength(1);
       expect((await runCli(["ps"])).stdout).toMatch(new RegExp(`${result.run}  exited \\(kept\\)`));
       expect((await runCli(["prune"])).stdout).not.toContain(result.run);
@@ -222,5 +247,25 @@ describe("--keep", () => {
       expect((await runCli(["kill", result.run])).stdout).toBe(`${result.run}\n`);
     }
     expect(await containersOfRun(result.run)).toEqual([]);
+  });
+});
+
+describe("a small memory", () => {
+  it("makes the writable places that nobody sized small enough for it", async () => {
+    const { status, result } = await runJson(["--memory", "64m", "--", "true"]);
+    expect({ status, disk: result.limits.disk.limit }).toEqual({ status: 0, disk: 32 * 1024 ** 2 });
+  });
+});
+
+describe("a reader of other commands that has gone", () => {
+  it.each([["ps"], ["schema", "result"], ["run", "--help"]])("ends %s as SIGPIPE would, without a word", async (...args) => {
+    const command = `${process.execPath} -- ${SANDBOX} ${args.join(" ")} | true; exit \${PIPESTATUS[0]}`;
+    const done = await new Promise<{ readonly status: number | null; readonly stderr: string }>((resolve) => {
+      const child = execFile("bash", ["-c", `trap "" PIPE; ${command}`], (_error, _stdout, stderr) =>
+        resolve({ status: child.exitCode, stderr }),
+      );
+    });
+    expect(done.stderr).toBe("");
+    expect([0, 141]).toContain(done.status);
   });
 });

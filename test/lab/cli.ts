@@ -44,7 +44,7 @@ export async function runCli(args: readonly string[], options: CliOptions = {}):
 export function startCli(args: readonly string[], options: CliOptions = {}): RunningCli {
   if (!existsSync(BUILT)) throw new Error("The product is not built. Run `npm run build`, or `npm test`, which does it by itself.");
   const env = { ...process.env, DOCKER_HOST: `unix://${engineSocket()}`, ...options.env };
-  const child = spawn(process.execPath, [SANDBOX, ...args], { env, ...(options.cwd === undefined ? {} : { cwd: options.cwd }) });
+  const child = spawn(process.execPath, ["--", SANDBOX, ...args], { env, ...(options.cwd === undefined ? {} : { cwd: options.cwd }) });
   child.stdin.on("error", () => undefined);
   const stdout: Buffer[] = [];
   const stderr: Buffer[] = [];

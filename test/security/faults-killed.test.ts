@@ -102,12 +102,19 @@ async function killAt(moment: Moment): Promise<readonly string[]> {
   const command = ["sh", "-c", "sleep 0.2", place.path];
   const cli = startCli(["run", "--events", ...flags, "--", ...command], { env: { DOCKER_HOST: engine.host, TMPDIR: place.join("tmp") } });
   cli.child.stdin.end();
-  await (hold?.reached ?? cli.waitFor(`"type":"${"event" in moment ? moment.event : "exec.exited"}"`));
+  const reached = hold?.reached ?? cli.waitFor(`"type":"${"event" in moment ? moment.event : "exec.exited"}"`);
+  await Promise.race([reached, endedTooEarly(cli)]);
   if ("writing" in moment) await firstFile(place.join("results"));
   const children = await killed(cli);
   hold?.letGo();
   const left = await leftAfter(BOUND, () => tracesOf(cli.pid, place));
   return [...left, ...(await leftAfter(WATCHDOG_BOUND, () => living(children)))];
+}
+
+/** Rejects when the process ends; what has happened by then has won the race. */
+async function endedTooEarly(cli: RunningCli): Promise<never> {
+  const { status, stderr } = await cli.done;
+  throw new Error(`It ended with status ${String(status)} before the moment came: ${stderr}`);
 }
 
 async function firstFile(directory: string): Promise<void> {
@@ -126,7 +133,7 @@ async function killed(cli: RunningCli) {
 }
 
 describe("a process that is killed while it", () => {
-  it.each(Object.entries(MOMENTS))("%s leaves nothing", async (_when, moment) => {
+  it.each(Object.entries(MOMENTS))("%s leaves nothing", { timeout: 60_000 }, async (_when, moment) => {
     const left = await Promise.all(Array.from({ length: TIMES }, () => killAt(moment)));
     expect(left.flat()).toEqual([]);
   });

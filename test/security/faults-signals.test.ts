@@ -48,11 +48,12 @@ async function openPlace(): Promise<TempDirectory> {
 
 /** Status and reason of a run, and what is left of it. */
 async function outcome(cli: RunningCli, place: TempDirectory) {
-  const { status, stdout } = await cli.done;
+  const { status, signal, stdout } = await cli.done;
   const last = JSON.parse(stdout.trim().split("\n").at(-1) ?? "") as { readonly result?: RunResult };
   const left = await leftAfter(BOUND, async () => [...(await containersOfOwner(cli.pid)), ...(await readdir(place.join("tmp")))]);
   const results = (await readdir(place.join("results"))).filter((name) => name !== "out");
-  return { status, reason: last.result?.reason, left: [...left, ...results] };
+  // A second SIGINT that comes after the end means what it always does, and a shell says 130 for that as well.
+  return { status: signal === "SIGINT" ? 130 : status, reason: last.result?.reason, left: [...left, ...results] };
 }
 
 const INTERRUPTED = { status: 130, reason: "interrupted", left: [] };

@@ -50,7 +50,7 @@ export async function stopContainer(client: Client, id: string): Promise<Destroy
     timeout: DESTROY_TIMEOUT,
   });
   const [, answer] = await Promise.all([kill(client, id), stopped]);
-  if (answer.status === 200) return { destroyed: true, proof: "kept" };
+  if (answer.status === 200) return { destroyed: false, proof: "kept" };
   throw stillThere(id, messageOf(answer));
 }
 

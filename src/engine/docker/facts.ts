@@ -34,9 +34,15 @@ export async function readFacts(client: Client): Promise<EngineFacts> {
     userns: has("userns"),
     rootless: has("rootless"),
     runtimes: Object.keys(objectAt(info.body, "Runtimes")),
+    unlimitedRuntimes: unlimited(objectAt(info.body, "Runtimes")),
     defaultRuntime: optionalStringAt(info.body, "DefaultRuntime") ?? "",
     components: [{ name, version: optionalStringAt(version.body, "Version") ?? "" }, ...components(version.body)],
   };
+}
+
+/** Runtimes that this engine tells to leave control groups alone: under them no limit of memory, CPU or processes holds. */
+function unlimited(runtimes: Readonly<Record<string, unknown>>): readonly string[] {
+  return Object.keys(runtimes).filter((name) => listAt(runtimes[name], "runtimeArgs").includes("--ignore-cgroups"));
 }
 
 /** Components that a known flaw is looked up for; Podman names its runtime `OCI Runtime (crun)` and prints several lines. */

@@ -36,11 +36,13 @@ export async function pullImage(client: Client, { ref, findAuth, onProgress, sig
   const { status, body } = await client.stream({ method: "POST", path: "/images/create", query, registryAuth, signal });
   let reported = 0;
   let rest = "";
+  let last = "";
   body.setEncoding("utf8");
   for await (const text of body) {
     const lines = (rest + String(text)).split("\n");
     rest = lines.pop() ?? "";
     for (const line of lines) {
+      last = line;
       const progress = parseProgress(line);
       if (progress.error !== undefined) throw pullFailed(ref, progress.error);
       if (Date.now() - reported < PROGRESS_INTERVAL || progress.text === "") continue;
@@ -48,9 +50,9 @@ export async function pullImage(client: Client, { ref, findAuth, onProgress, sig
       onProgress(progress.text);
     }
   }
-  const last = parseProgress(rest);
-  if (last.error !== undefined) throw pullFailed(ref, last.error);
-  if (status !== 200) throw pullFailed(ref, messageOf({ status, body: safeJson(rest) }));
+  const { error } = parseProgress(rest);
+  if (error !== undefined) throw pullFailed(ref, error);
+  if (status !== 200) throw pullFailed(ref, messageOf({ status, body: safeJson(rest === "" ? last : rest) }));
   const image = await findImage(client, ref);
   if (image === undefined) throw pullFailed(ref, "the engine has not got it afterwards");
   return image;

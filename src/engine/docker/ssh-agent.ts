@@ -69,6 +69,7 @@ function dial(
     write: (chunk: Buffer, _encoding, done) => void child.stdin.write(chunk, () => done()),
     final: (done) => void child.stdin.end(() => done()),
     destroy: (error, done) => {
+      // What `ssh` has started may live on with the other ends.
       for (const pipe of [child.stdin, child.stdout, child.stderr]) pipe.destroy();
       child.kill("SIGTERM");
       done(error);
