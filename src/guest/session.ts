@@ -26,7 +26,7 @@ export async function openSession(pipe: Duplex, options: SessionOptions): Promis
 const HOST_WINDOW = 1_048_576;
 const MIN_WINDOW = 4_096;
 
-/** The host's end of the pipe to one guest. Every promise of it rejects with `GUEST_LOST` or `GUEST_PROTOCOL` when the pipe is lost. */
+/** The host's end of the pipe to one guest. Every promise of it rejects with `GUEST_LOST`, `GUEST_FAULT` or `GUEST_PROTOCOL` when the pipe is lost. */
 export class Session {
   /** Settles, never rejects, with the reason when the pipe is lost. */
   readonly lost: Promise<SandboxError>;
@@ -214,7 +214,7 @@ function takeReply<T>(waiting: Settler<T>[], type: number): Settler<T> {
 function guestFault(payload: Buffer): SandboxError {
   const text = payload.toString("utf8", 4);
   return new SandboxError(
-    "GUEST_LOST",
+    "GUEST_FAULT",
     `The guest gave up: ${text}.`,
     "Raise --memory if it ran out; otherwise treat the image and the command as hostile.",
   );

@@ -10,7 +10,7 @@ const DYING_MS = 2_000;
 
 /** Why the pipe to a running sandbox was lost: asks the engine what became of the container. */
 export async function lostEnding(container: Container, error: SandboxError): Promise<Ending> {
-  if (error.code === "GUEST_PROTOCOL") return endingOfError(error);
+  if (error.code !== "GUEST_LOST") return endingOfError(error);
   try {
     const autopsy = await container.autopsy(DYING_MS);
     if (autopsy?.oomKilled === true) return OUT_OF_MEMORY;

@@ -39,10 +39,16 @@ const MOMENTS: Readonly<Record<string, Moment>> = {
   executes: { event: "exec.started" },
   quiesces: { event: "exec.exited" },
   "writes what it collects": { writing: true },
-  destroys: { held: (engine) => engine.holdRequest(/^DELETE /) },
+  destroys: { held: holdRemoval },
   "has destroyed": { event: "sandbox.destroyed" },
   seals: { event: "run.sealed" },
 };
+
+/** The engine keeps to itself that the container is gone, so that it is asked to remove it. */
+function holdRemoval(engine: FakeEngine): Held {
+  engine.break(/^POST \/containers\/\w+\/wait$/, "hangs");
+  return engine.holdRequest(/^DELETE /);
+}
 
 let workspace: TempDirectory;
 let volumes: readonly string[];

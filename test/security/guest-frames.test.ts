@@ -71,7 +71,7 @@ describe("before the handshake", () => {
     await using guest = await createHostileGuest();
     guest.frame(0, FrameType.FAULT, Buffer.concat([encodeU32(12), Buffer.from("out of memory")]));
     await expect(openSession(guest.pipe, { watch: [] })).rejects.toMatchObject({
-      code: "GUEST_LOST",
+      code: "GUEST_FAULT",
       message: "The guest gave up: out of memory.",
     });
   });

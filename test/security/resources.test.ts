@@ -199,13 +199,13 @@ describe("descriptors, pipes and terminals", () => {
 describe("CPU", () => {
   it("is held to its quota, and a command that spins ends at its time", async () => {
     const spin = ["sh", "-c", "/probe/exhaust spin & exec /probe/exhaust spin"];
-    const { status, result } = await attack(["--cpus", "0.5", "--timeout", "2s"], spin);
+    const { status, result } = await attack(["--cpus", "0.2", "--timeout", "2s"], spin);
     expect({ status, reason: result.reason, hits: hits(result) }).toEqual({ status: 124, reason: "timeout", hits: ["time"] });
     expect(result.limits.cpu.hit).toBe(true);
-    expect(result.limits.cpu.peak).toBeLessThan(0.7);
+    expect(result.limits.cpu.peak).toBeLessThan(0.4);
   });
 
-  it("leaves other runs nearly as fast as they were while all these bombs go off at once", async () => {
+  it("leaves other runs nearly as fast as they were while all these bombs go off at once", { timeout: 120_000 }, async () => {
     const before = await medianOfFive();
     const bomb = ["--cpus", String(cpus().length / 8), "--timeout", "15s"];
     const over = new AbortController();

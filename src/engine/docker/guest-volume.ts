@@ -46,11 +46,8 @@ export async function findGuestVolume(client: Client, version: string): Promise<
  */
 export async function fillGuestVolume(client: Client, filling: Filling): Promise<GuestVolume> {
   const { version } = filling.files;
-  const name = volumeName(version);
-  const labels = { [LABEL.guest]: version };
-  const made = await client.ask({ method: "POST", path: "/volumes/create", json: { Name: name, Labels: labels }, timeout: ASK_TIMEOUT });
-  if (made.status !== 201) throw cannotFill(made);
-  const helper = `${name}-fill`;
+  const volume = await makeVolume(client, version);
+  const helper = `${volume.name}-fill`;
   while (true) {
     const created = await createHelper(client, { helper, filling });
     if (created === "created") {
@@ -60,7 +57,18 @@ export async function fillGuestVolume(client: Client, filling: Filling): Promise
     if (await isGone(client, helper)) break;
     await removeHelper(client, helper);
   }
-  return { name, labels, mountpoint: stringAt(made.body, "Mountpoint") };
+  return volume;
+}
+
+/** Of many processes that make it at once, Docker tells each that it did, and Podman all but one that it is there already. */
+async function makeVolume(client: Client, version: string): Promise<GuestVolume> {
+  const name = volumeName(version);
+  const labels = { [LABEL.guest]: version };
+  const made = await client.ask({ method: "POST", path: "/volumes/create", json: { Name: name, Labels: labels }, timeout: ASK_TIMEOUT });
+  if (made.status === 201) return { name, labels, mountpoint: stringAt(made.body, "Mountpoint") };
+  const found = /already exists/i.test(messageOf(made)) ? await findGuestVolume(client, version) : undefined;
+  if (found === undefined) throw cannotFill(made);
+  return found;
 }
 
 /** Whether an engine's complaint says that the volume lacks one of its files. */
