@@ -52,16 +52,16 @@ async function readTlsFiles(directory: string, verify: boolean): Promise<TlsFile
 
 async function readJson(path: string): Promise<unknown> {
   const text = await readOptional(path);
-  if (text === undefined) return undefined;
+  if (text === undefined || text.trim() === "") return undefined;
   try {
     const value: unknown = JSON.parse(text);
     return value;
-  } catch (error) {
+  } catch {
+    // Without its cause: the parser's words quote the file, and the file may hold logins.
     throw new SandboxError(
       "NO_ENGINE",
       `${path} is not JSON, so that the docker context is unknown.`,
       "Repair the file, or name an engine with --host.",
-      { cause: error },
     );
   }
 }

@@ -44,6 +44,8 @@ export function bootWatchdog(script: string): ChildProcess {
 
 /** How long a watchdog with nothing to watch is kept, in milliseconds. */
 const IDLE = 1_000;
+/** A process that ends as soon as it is started is not a watchdog: its script is missing or broken. */
+const MOST_STARTS = 3;
 
 /**
  * Prepares a watchdog: a process in a session of its own that holds the other end of a pipe and learns from its end that this process
@@ -54,6 +56,7 @@ export function createWatchdog(options: WatchdogOptions): Watchdog {
   let booted = options.booted?.exitCode === null ? options.booted : undefined;
   let child: ChildProcess | undefined;
   let idle: NodeJS.Timeout | undefined;
+  let starts = 0;
 
   function tell(line: string): void {
     child?.stdin?.write(`${line}\n`);
@@ -62,12 +65,13 @@ export function createWatchdog(options: WatchdogOptions): Watchdog {
   function start(): void {
     const started = booted ?? bootWatchdog(options.script);
     booted = undefined;
+    starts += 1;
     child = started;
     started.once("error", () => forget(started));
     started.once("exit", () => {
       const lost = child === started && armed.size > 0;
       forget(started);
-      if (lost) start();
+      if (lost && starts < MOST_STARTS) start();
     });
     tell(JSON.stringify({ endpoint: options.endpoint, env: options.endpoint.kind === "ssh" ? options.env : {} }));
     for (const name of armed) tell(`+${name}`);

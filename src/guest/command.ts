@@ -173,7 +173,9 @@ function startFailure(request: CommandRequest, payload: Buffer): SandboxError {
     return new SandboxError(
       "START_FAILED",
       `The sandbox has no resources left for another command: ${errno}.`,
-      "Raise --pids-limit or --memory.",
+      request.terminal === undefined
+        ? "Raise --pids-limit or --memory."
+        : "Raise --pids-limit or --memory; all containers of a machine share its terminals, so that another one may hold them.",
     );
   if (errno === "ENOENT")
     return new SandboxError(

@@ -54,7 +54,7 @@ describe("a command that looks for a way into the guest", () => {
 
   it("changes nothing by any of the 64 signals, two of which stop and kill an ordinary process", async () => {
     const all = "signal=1; while [ $signal -le 64 ]; do kill -$signal 1 || echo refused $signal; signal=$((signal + 1)); done";
-    const ordinary = "sleep 60 & kill -STOP $!; grep State /proc/$!/status; kill -KILL $!; wait $!; echo $?";
+    const ordinary = "sleep 60 & kill -STOP $!; until grep 'State.*(stopped)' /proc/$!/status; do :; done; kill -KILL $!; wait $!; echo $?";
     const { status, stdout } = await shell(`${all}; ${ordinary}; exit 7`);
     expect({ status, stdout }).toEqual({ status: 7, stdout: "State:\tT (stopped)\n137\n" });
   });
