@@ -29,7 +29,7 @@ export type EngineSearch = Place & {
 };
 
 /** How long an engine may take to say what it is, in milliseconds. */
-const GREET_TIMEOUT = 4_000;
+const GREET_TIMEOUT = 3_500;
 /** `ssh` makes its own connection first. */
 const SSH_GREET_TIMEOUT = 30_000;
 

@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { createRunId } from "../../src/core/ids.ts";
 import { connectEngine } from "../../src/engine/find-engine.ts";
 import { containerName, currentOwner, ownershipLabels } from "../../src/engine/ownership.ts";
@@ -43,7 +43,9 @@ describe("pruning", () => {
       `${key}=${value}`,
     ]);
     const how = command === "run" ? ["run", "-d", "--network", "none"] : ["create"];
-    await dockerCli([...how, "--name", name ?? containerName(run), ...all, TEST_IMAGES.busybox, "sleep", "600"]);
+    const called = name ?? containerName(run);
+    await dockerCli([...how, "--name", called, ...all, TEST_IMAGES.busybox, "sleep", "600"]);
+    onTestFinished(async () => void (await askEngine({ method: "DELETE", path: `/containers/${called}?force=true` })));
     return run;
   }
 
@@ -69,6 +71,5 @@ describe("pruning", () => {
     const left = [alive, elsewhere, other, kept].map(containerName).concat(renamed);
     expect(await Promise.all(gone.map(exists))).toEqual([false, false, false]);
     expect(await Promise.all(left.map(exists))).toEqual([true, true, true, true, true]);
-    await dockerCli(["rm", "-f", ...left]);
   });
 });

@@ -110,7 +110,7 @@ function places(): readonly string[] {
 
 it("has one name", async () => {
   await expect(buildImage(request({ name: "sandbox/other" }))).rejects.toMatchObject({
-    code: "NO_IMAGE",
+    code: "USAGE",
     message: expect.stringContaining('"sandbox/other"'),
   });
 });

@@ -104,7 +104,7 @@ describe("an image", () => {
 /** Runs the probe in a sandbox and asks the engine about it meanwhile. */
 async function observe(image: string, flags: readonly string[]): Promise<Observation> {
   const label = `posture-test=${randomUUID()}`;
-  const args = ["run", "--image", image, "--label", label, "--workspace", directory.path, ...flags, "--", "/workspace/posture"];
+  const args = ["run", "--quiet", "--image", image, "--label", label, "--workspace", directory.path, ...flags, "--", "/workspace/posture"];
   const cli = startCli(args);
   await cli.waitFor('"sockets":[');
   const inspection = await inspect(label);
