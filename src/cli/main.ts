@@ -10,5 +10,5 @@ export async function main(argv: readonly string[]): Promise<number> {
     return 0;
   }
   const { runProgram } = await import("./program.ts");
-  return runProgram(argv);
+  return runProgram(argv, VERSION);
 }

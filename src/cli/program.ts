@@ -5,13 +5,12 @@ import { COMMANDS, type CommandDescription } from "./commands.ts";
 import { COMMON_FLAGS, type Flag } from "./flags.ts";
 import type { Invocation } from "./invocation.ts";
 import { reportError } from "./report-error.ts";
-import { VERSION } from "./version.ts";
 
 /** Parses `argv` and carries out one command. Never throws: an error is reported and becomes an exit status. */
-export async function runProgram(argv: readonly string[]): Promise<number> {
+export async function runProgram(argv: readonly string[], version: string): Promise<number> {
   let status = 0;
   const brokenOutput = endOnBrokenOutput();
-  const program = createProgram(async (description, invocation) => {
+  const program = createProgram(version, async (description, invocation) => {
     if (description.passThrough === true) brokenOutput[Symbol.dispose]();
     const action = await description.load();
     status = await action(invocation);
@@ -30,10 +29,10 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
 }
 
 /** The whole command line as commander knows it; `carryOut` is called for the command that was given. */
-function createProgram(carryOut: (description: CommandDescription, invocation: Invocation) => Promise<void>): Command {
+function createProgram(version: string, carryOut: (description: CommandDescription, invocation: Invocation) => Promise<void>): Command {
   const program = new Command("sandbox")
     .description("Run a command nobody has read in one throw-away container, with one pipe in and out.")
-    .version(VERSION, "-V, --version")
+    .version(version, "-V, --version")
     .helpCommand(false)
     .enablePositionalOptions()
     .exitOverride()
