@@ -2,7 +2,6 @@ import { mkdir, symlink, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { describe, expect, it } from "vitest";
 import { runCli } from "../lab/cli.ts";
-import { snapshotEngine } from "../lab/engine-api.ts";
 import { TEST_IMAGES } from "../lab/images.ts";
 import { type TempDirectory, tempDirectory } from "../lab/temp-directory.ts";
 
@@ -258,14 +257,6 @@ describe("bad input gets one sentence, a code, a remedy and its exit status:", (
     expect(JSON.parse(torn.stdout)).toMatchObject({ error: { message: "--json and --events both want standard output." } });
     const failed = await runCli(["run", "--json", "--image", TEST_IMAGES.busybox, "--", "nosuch"]);
     expect(JSON.parse(failed.stdout)).toMatchObject({ reason: "failed", error: { code: "NOT_FOUND" }, destroyed: true });
-  });
-
-  it("and leaves nothing on the engine", async () => {
-    await using directory = await prepare();
-    const before = await snapshotEngine();
-    for (const { args } of CASES.filter(({ code }) => code === "BAD_MOUNT" || code === "NOT_FOUND")) await runCli(args(directory));
-    const added = (await snapshotEngine()).volumes.filter((volume) => !before.volumes.includes(volume));
-    expect(added).toEqual([]);
   });
 });
 

@@ -3,6 +3,7 @@ import type { RunResult } from "../../src/run/result-schema.ts";
 import { type RunningCli, runCli, startCli } from "../lab/cli.ts";
 import { containersOfRun, dockerCli } from "../lab/engine-api.ts";
 import { TEST_IMAGES } from "../lab/images.ts";
+import { leftAfter } from "../lab/traces.ts";
 
 type Live = { readonly cli: RunningCli; readonly run: string; readonly container: string };
 
@@ -41,6 +42,13 @@ describe("a container that someone else", () => {
     const live = await startSleeper(["--timeout", "1s", "--kill-after", "200ms"]);
     await dockerCli(["pause", live.container]);
     expect(await outcome(live)).toEqual({ status: 124, reason: "timeout", destroyed: true, left: [] });
+  });
+
+  it("pauses is gone within two seconds when its run is killed, though it can't notice that", async () => {
+    const live = await startSleeper();
+    await dockerCli(["pause", live.container]);
+    live.cli.child.kill("SIGKILL");
+    expect(await leftAfter(2_000, () => containersOfRun(live.run))).toEqual([]);
   });
 
   it("pauses ends also when the caller interrupts it, at once when they insist", async () => {

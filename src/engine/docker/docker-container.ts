@@ -53,7 +53,6 @@ export async function createContainer(workshop: Workshop, spec: ContainerSpec): 
     }
     if (answer.status >= 400) throw cannotStart(answer, spec);
     pipe.open();
-    watchdog?.disarm(name);
   }
 
   /** The wait is under way before the start, so that the engine's word about the removal cannot be missed. */
@@ -77,12 +76,6 @@ export async function createContainer(workshop: Workshop, spec: ContainerSpec): 
     return proof;
   }
 
-  /** A frozen guest does not notice that this process has gone. */
-  async function freeze(): Promise<void> {
-    watchdog?.arm(name);
-    await pause(client, id);
-  }
-
   return {
     get id() {
       return id;
@@ -91,7 +84,7 @@ export async function createContainer(workshop: Workshop, spec: ContainerSpec): 
     attach,
     start,
     diagnostics: pipe.diagnostics,
-    pause: freeze,
+    pause: () => pause(client, id),
     destroy: () => {
       destroyed ??= destroy().catch((error: unknown) => {
         destroyed = undefined;
