@@ -30,6 +30,7 @@ enum frame_type {
 	PING = 0x07,
 	PONG = 0x08,
 	FAULT = 0x09,
+	KNOCK = 0x0a,
 	EXEC_BODY = 0x10,
 	EXEC = 0x11,
 	STARTED = 0x12,

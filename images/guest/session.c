@@ -29,6 +29,10 @@ void session_hello(void)
 
 static void take_welcome(const struct frame *frame)
 {
+	if (frame->stream == 0 && frame->type == KNOCK && frame->length == 0) {
+		session_hello();
+		return;
+	}
 	if (frame->stream != 0 || frame->type != WELCOME || frame->length < 8)
 		violation("the first frame is not WELCOME");
 	if (get_u16(frame->payload) != PROTOCOL_VERSION)

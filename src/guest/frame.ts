@@ -15,6 +15,7 @@ export const FrameType = {
   PING: 0x07,
   PONG: 0x08,
   FAULT: 0x09,
+  KNOCK: 0x0a,
   EXEC_BODY: 0x10,
   EXEC: 0x11,
   STARTED: 0x12,

@@ -25,6 +25,8 @@ export async function openSession(pipe: Duplex, options: SessionOptions): Promis
 /** Bytes that the guest may send on a stream before its reader has taken any. */
 const HOST_WINDOW = 1_048_576;
 const MIN_WINDOW = 4_096;
+/** An engine can lose the guest's first words while it connects us: when they are missing for so long, we ask for them again. */
+const KNOCK_MS = 1_000;
 
 /** The host's end of the pipe to one guest. Every promise of it rejects with `GUEST_LOST`, `GUEST_FAULT` or `GUEST_PROTOCOL` when the pipe is lost. */
 export class Session {
@@ -44,6 +46,7 @@ export class Session {
   #guestWindow: number | undefined;
   #failure: SandboxError | undefined;
   #nextStream = 1;
+  #knocks = 0;
 
   constructor(pipe: Duplex, options: SessionOptions) {
     this.#pipe = pipe;
@@ -52,6 +55,7 @@ export class Session {
     this.opened = this.#opened.promise;
     this.lost = this.#lost.promise;
     this.#listen();
+    this.#knockUntilOpened();
   }
 
   exec(request: CommandRequest): Command {
@@ -127,8 +131,18 @@ export class Session {
     });
   }
 
+  #knockUntilOpened(): void {
+    const timer = setInterval(() => {
+      this.#knocks += 1;
+      this.#send(CONTROL_STREAM, FrameType.KNOCK);
+    }, KNOCK_MS).unref();
+    const stop = (): void => clearInterval(timer);
+    this.opened.then(stop, stop);
+  }
+
   #acceptControl(type: number, payload: Buffer): void {
     if (this.#guestWindow === undefined) this.#acceptHello(type, payload);
+    else if (type === FrameType.HELLO && this.#knocks > 0) this.#knocks -= 1;
     else if (type === FrameType.QUIESCED) takeReply(this.#quiesced, type).resolve(undefined);
     else if (type === FrameType.STATS) takeReply(this.#stats, type).resolve(decodeStats(payload, this.#watch.length));
     else if (type === FrameType.PONG) takeReply(this.#pongs, type).resolve(undefined);

@@ -9,6 +9,7 @@ export const Type = {
   PING: 0x07,
   PONG: 0x08,
   FAULT: 0x09,
+  KNOCK: 0x0a,
   EXEC_BODY: 0x10,
   EXEC: 0x11,
   STARTED: 0x12,

@@ -144,6 +144,8 @@ describe("a host that breaks the rules is told and left, with 70:", () => {
       [welcome, encodeFrame(1, Type.PACK, strings("/proc", "self/mem")), encodeFrame(3, Type.PACK, strings("/usr", ".")), data(3, 1)],
     ],
     ["a pack of nothing", [welcome, encodeFrame(1, Type.PACK, strings("/tmp"))]],
+    ["KNOCK after WELCOME", [welcome, encodeFrame(0, Type.KNOCK)]],
+    ["KNOCK with a payload", [encodeFrame(0, Type.KNOCK, Buffer.alloc(1))]],
   ])("%s", async (_, frames) => {
     const guest = await startGuest(installed.path, { welcome: false });
     guest.sendBytes(Buffer.concat([...frames]));
@@ -161,4 +163,10 @@ test("frames for a stream that has ended are ignored", async () => {
   for (const type of [Type.DATA, Type.EOF, Type.STOP, Type.CREDIT, Type.SIGNAL, Type.RESIZE]) guest.send(stream, type, u32(9));
   for (const type of [Type.STOP, Type.CREDIT]) guest.send(stream + 1, type, u32(9));
   await guest.ping();
+});
+
+test("a host that missed the guest's first words knocks, and gets them again", async () => {
+  const guest = await startGuest(installed.path, { welcome: false });
+  guest.sendBytes(Buffer.concat([encodeFrame(0, Type.KNOCK), encodeFrame(0, Type.KNOCK)]));
+  for (let times = 0; times < 2; times += 1) expect((await guest.expect(0, Type.HELLO)).payload.toString("latin1", 0, 4)).toBe("BJAR");
 });

@@ -119,8 +119,8 @@ async function killAt(moment: Moment): Promise<readonly string[]> {
 
 /** Rejects when the process ends; what has happened by then has won the race. */
 async function endedTooEarly(cli: RunningCli): Promise<never> {
-  const { status, stderr } = await cli.done;
-  throw new Error(`It ended with status ${String(status)} before the moment came: ${stderr}`);
+  const { status, stdout, stderr } = await cli.done;
+  throw new Error(`It ended with status ${String(status)} before the moment came: ${stderr}${stdout.slice(-2_000)}`);
 }
 
 async function firstFile(directory: string): Promise<void> {

@@ -61,6 +61,21 @@ describe("before the handshake", () => {
     await expect(openSession(guest.pipe, { watch: [] })).rejects.toMatchObject({ code: "GUEST_PROTOCOL" });
   });
 
+  it("a HELLO that got lost on the way is asked for again", async () => {
+    await using guest = await createHostileGuest();
+    const opening = openSession(guest.pipe, { watch: [] });
+    await guest.expect(FrameType.KNOCK);
+    guest.hello();
+    guest.hello();
+    const session = await opening;
+    const pong = session.ping();
+    await guest.expect(FrameType.PING);
+    guest.frame(0, FrameType.PONG, Buffer.alloc(8));
+    await pong;
+    guest.hello();
+    expect((await session.lost).code).toBe("GUEST_PROTOCOL");
+  });
+
   it("an end of the pipe is a lost guest", async () => {
     await using guest = await createHostileGuest();
     guest.socket.end();
