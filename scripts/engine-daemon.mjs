@@ -12,14 +12,11 @@ const LOG_LINES = 15;
 
 const RUNTIME_ARGS = { crun: [], runsc: ["--network=none", "--ignore-cgroups"] };
 
+/** A sandbox needs no bridge, and one is a change of the machine's network that the next daemon beside this one may take away again. */
+const NO_NETWORK = ["--bridge=none", "--iptables=false", "--ip6tables=false"];
+
 /** Each retry answers one way in which a machine may refuse; the words are the daemon's own. */
-const WAYS_OUT = [
-  {
-    flags: ["--bridge=none", "--iptables=false", "--ip6tables=false"],
-    when: /iptables|nftables|network controller|default bridge|docker0|ip_forward/i,
-  },
-  { flags: ["--storage-driver=vfs"], when: /storage|graphdriver|overlay|driver not supported/i },
-];
+const WAYS_OUT = [{ flags: ["--storage-driver=vfs"], when: /storage|graphdriver|overlay|driver not supported/i }];
 
 /** Where our engine keeps its things; the environment can move them, for tests. */
 export function ownDaemon() {
@@ -60,7 +57,7 @@ export async function startDaemon(log) {
     throw failure(own, `The engine's process ${running} does not answer at ${own.socket}. End it (kill ${running}) and run again.`);
   }
   rmSync(own.pidFile, { force: true });
-  const flags = [];
+  const flags = [...NO_NETWORK];
   const left = [...WAYS_OUT];
   while (true) {
     log(`starting dockerd${flags.length === 0 ? "" : ` ${flags.join(" ")}`} (log: ${own.log})`);
