@@ -36,9 +36,22 @@ export async function containersOfOwner(pid: number): Promise<readonly string[]>
 
 /** Names of the volumes but those of the guest, which are there for the next run. */
 export async function otherVolumes(): Promise<readonly string[]> {
+  return (await allVolumes()).filter((name) => !isGuestVolume(name));
+}
+
+/** Takes the guest away from the engine, so that the next run has to bring it. */
+export async function removeGuestVolumes(): Promise<void> {
+  const names = (await allVolumes()).filter(isGuestVolume);
+  await Promise.all(names.map((name) => askEngine({ method: "DELETE", path: `/volumes/${name}` })));
+}
+
+function isGuestVolume(name: string): boolean {
+  return name.startsWith("belljar-guest-");
+}
+
+async function allVolumes(): Promise<readonly string[]> {
   const { body } = await askEngine({ path: "/volumes" });
-  const listed = typeof body === "object" && body !== null && "Volumes" in body ? body.Volumes : [];
-  return textsOf(listed, "Name").filter((name) => !name.startsWith("belljar-guest-"));
+  return textsOf(typeof body === "object" && body !== null && "Volumes" in body ? body.Volumes : [], "Name");
 }
 
 /** The state of a container in the engine's word, or `undefined` when there is none of that name. */

@@ -10,7 +10,17 @@ import { type FakeEngine, type Held, openFakeEngine } from "../lab/fake-engine.t
 import { TEST_IMAGES } from "../lab/images.ts";
 import { runJson } from "../lab/run-json.ts";
 import { type TempDirectory, tempDirectory } from "../lab/temp-directory.ts";
-import { childrenOf, containersOfOwner, isAlive, leftAfter, otherVolumes, type Process, processesWith, stateOf } from "../lab/traces.ts";
+import {
+  childrenOf,
+  containersOfOwner,
+  isAlive,
+  leftAfter,
+  otherVolumes,
+  type Process,
+  processesWith,
+  removeGuestVolumes,
+  stateOf,
+} from "../lab/traces.ts";
 
 const TIMES = 5;
 /** Nothing of ours is left so long after the death of the process, in milliseconds. */
@@ -22,6 +32,7 @@ const MEBIBYTE = 1024 * 1024;
 const CREATE = /^POST \/containers\/create$/;
 const ATTACH = /^POST \/containers\/\w+\/attach$/;
 const START = /^POST \/containers\/\w+\/start$/;
+const FILL = /^PUT \/containers\/[\w-]+\/archive$/;
 
 /** A moment of a run: what brings it about, and how it is recognised. `writing` is when the first file of the results appears. */
 type Moment = { readonly held: (engine: FakeEngine) => Held } | { readonly event: string } | { readonly writing: true };
@@ -48,6 +59,12 @@ const MOMENTS: Readonly<Record<string, Moment>> = {
 function holdRemoval(engine: FakeEngine): Held {
   engine.break(/^POST \/containers\/\w+\/wait$/, "hangs");
   return engine.holdRequest(/^DELETE /);
+}
+
+/** The guest never arrives: its volume stays as the killed process left it. */
+function holdFilling(engine: FakeEngine): Held {
+  engine.break(FILL, "hangs");
+  return engine.holdRequest(FILL);
 }
 
 let workspace: TempDirectory;
@@ -142,6 +159,16 @@ describe("a process that is killed while it", () => {
   it.each(Object.entries(MOMENTS))("%s leaves nothing", { timeout: 60_000 }, async (_when, moment) => {
     const left = await Promise.all(Array.from({ length: TIMES }, () => killAt(moment)));
     expect(left.flat()).toEqual([]);
+  });
+});
+
+describe("processes that are killed while they", () => {
+  it("fill the guest's volume leave nothing, and the next ones fill it", { timeout: 60_000 }, async () => {
+    await removeGuestVolumes();
+    const left = await Promise.all(Array.from({ length: TIMES }, () => killAt({ held: holdFilling })));
+    expect(left.flat()).toEqual([]);
+    const next = await Promise.all(Array.from({ length: TIMES }, () => runJson(["--", "echo", "well"])));
+    expect(next.map(({ result }) => result.reason)).toEqual(Array(TIMES).fill("completed"));
   });
 });
 

@@ -23,6 +23,8 @@ export type Workshop = {
   readonly watchdog: Watchdog | undefined;
 };
 
+/** Someone who fills the volume at the same time takes the guest away for a moment. */
+const MOST_REFILLS = 3;
 /** Creating and starting take as long as the engine's disks and cgroups do. */
 const CREATE_TIMEOUT = 60_000;
 
@@ -47,7 +49,7 @@ export async function createContainer(workshop: Workshop, spec: ContainerSpec): 
 
   async function start(): Promise<void> {
     let answer = await tryStart();
-    if (answer.status >= 400 && isGuestMissing(answer)) {
+    for (let left = MOST_REFILLS; left > 0 && answer.status >= 400 && isGuestMissing(answer); left -= 1) {
       await remake();
       answer = await tryStart();
     }
@@ -64,7 +66,7 @@ export async function createContainer(workshop: Workshop, spec: ContainerSpec): 
   /** Someone emptied the volume, or its filling was cut short: fill it and put a new container in the place of the failed one. */
   async function remake(): Promise<void> {
     await destroyContainer(client, { id, removal });
-    await fillGuestVolume(client, { files: workshop.files, imageId: spec.image.id });
+    await fillGuestVolume(client, { files: workshop.files, imageId: spec.image.id, watchdog });
     id = await make(workshop, spec);
     if (attached) await attach();
   }
@@ -98,9 +100,9 @@ export async function createContainer(workshop: Workshop, spec: ContainerSpec): 
 
 /** Makes the container, after filling the volume where it is missing; an engine that keeps the profile there says so only now. */
 async function make(workshop: Workshop, spec: ContainerSpec): Promise<string> {
-  const { client, dialect, files } = workshop;
+  const { client, dialect, files, watchdog } = workshop;
   if (dialect === "podman") assertNoRuntime(spec.posture);
-  const filling = { files, imageId: spec.image.id };
+  const filling = { files, imageId: spec.image.id, watchdog };
   const volume = (await workshop.volume) ?? (await findGuestVolume(client, files.version)) ?? (await fillGuestVolume(client, filling));
   let answer = await askCreate(workshop, { spec, volume });
   if (answer.status !== 201 && isGuestMissing(answer))

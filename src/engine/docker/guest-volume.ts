@@ -1,7 +1,9 @@
 import { SandboxError } from "../../core/errors.ts";
+import { createRunId } from "../../core/ids.ts";
 import { type GuestFiles, sha256Of } from "../guest-files.ts";
-import { LABEL } from "../ownership.ts";
+import { containerName, currentOwner, LABEL, ownershipLabels } from "../ownership.ts";
 import { GUEST_DIRECTORY } from "../posture.ts";
+import type { Watchdog } from "../watchdog.ts";
 import { ASK_TIMEOUT, type Client } from "./client.ts";
 import { messageOf, refused } from "./engine-error.ts";
 import { stringAt } from "./json.ts";
@@ -15,10 +17,9 @@ export type GuestVolume = {
   readonly mountpoint: string;
 };
 
-type Filling = { readonly files: GuestFiles; readonly imageId: string };
+type Filling = { readonly files: GuestFiles; readonly imageId: string; readonly watchdog: Watchdog | undefined };
 
 const NAME = /^belljar-guest-([0-9a-f]{12})$/;
-/** A filler that holds its place longer than this has died. */
 const FILL_TIMEOUT = 15_000;
 const SECCOMP_FILE = "seccomp.json";
 const HOSTS_FILE = "hosts";
@@ -40,22 +41,21 @@ export async function findGuestVolume(client: Client, version: string): Promise<
 }
 
 /**
- * Puts the guest into its volume through a helper container that is created, never started, and removed. The helper's name is the
- * lock: of many processes one fills and the others wait for it. The guest appears under its own name at once and whole, as a hard link
- * to a file that is complete.
+ * Puts the guest into its volume through a helper container of this process that is created, never started, and removed. The guest
+ * appears under its own name at once and whole, as a hard link to a file that is complete and nobody else's: many processes can fill
+ * one volume at the same time, and one that dies half-way keeps nobody waiting.
  */
-export async function fillGuestVolume(client: Client, filling: Filling): Promise<GuestVolume> {
-  const { version } = filling.files;
-  const volume = await makeVolume(client, version);
-  const helper = `${volume.name}-fill`;
-  while (true) {
-    const created = await createHelper(client, { helper, filling });
-    if (created === "created") {
-      await fillThrough(client, { helper, files: filling.files }).finally(() => removeHelper(client, helper));
-      break;
-    }
-    if (await isGone(client, helper)) break;
+export async function fillGuestVolume(client: Client, { files, imageId, watchdog }: Filling): Promise<GuestVolume> {
+  const volume = await makeVolume(client, files.version);
+  const run = createRunId();
+  const helper = containerName(run);
+  watchdog?.arm(helper);
+  try {
+    await createHelper(client, { run, volume, imageId });
+    await fillThrough(client, { helper, files });
+  } finally {
     await removeHelper(client, helper);
+    watchdog?.disarm(helper);
   }
   return volume;
 }
@@ -94,32 +94,28 @@ function volumeName(version: string): string {
   return `belljar-guest-${version}`;
 }
 
-async function createHelper(
-  client: Client,
-  { helper, filling }: { readonly helper: string; readonly filling: Filling },
-): Promise<"created" | "taken"> {
-  const { version } = filling.files;
+type HelperParts = { readonly run: string; readonly volume: GuestVolume; readonly imageId: string };
+
+async function createHelper(client: Client, { run, volume, imageId }: HelperParts): Promise<void> {
   const answer = await client.ask({
     method: "POST",
     path: "/containers/create",
-    query: { name: helper },
+    query: { name: containerName(run) },
     json: {
-      Image: filling.imageId,
+      Image: imageId,
       Entrypoint: [`${GUEST_DIRECTORY}/guest`],
       Cmd: [],
-      Labels: { [LABEL.guest]: version },
+      Labels: ownershipLabels(run, { owner: currentOwner(), keep: false }),
       NetworkDisabled: true,
       HostConfig: {
         NetworkMode: "none",
         CapDrop: ["ALL"],
-        Mounts: [{ Type: "volume", Source: volumeName(version), Target: GUEST_DIRECTORY, VolumeOptions: { NoCopy: true } }],
+        Mounts: [{ Type: "volume", Source: volume.name, Target: GUEST_DIRECTORY, VolumeOptions: { NoCopy: true } }],
       },
     },
     timeout: ASK_TIMEOUT,
   });
-  if (answer.status === 201) return "created";
-  if (answer.status === 409 || /already in use/.test(messageOf(answer))) return "taken";
-  throw cannotFill(answer);
+  if (answer.status !== 201) throw cannotFill(answer);
 }
 
 async function fillThrough(client: Client, { helper, files }: { readonly helper: string; readonly files: GuestFiles }): Promise<void> {
@@ -127,8 +123,8 @@ async function fillThrough(client: Client, { helper, files }: { readonly helper:
   const tar = packTar([
     { name: SECCOMP_FILE, mode: 0o644, content: Buffer.from(files.seccomp) },
     { name: HOSTS_FILE, mode: 0o644, content: Buffer.from(HOSTS) },
-    { name: "guest.part", mode: 0o755, content: await files.read() },
-    { name: "guest", linkTo: "guest.part" },
+    { name: `${helper}.part`, mode: 0o755, content: await files.read() },
+    { name: "guest", linkTo: `${helper}.part` },
   ]);
   const put = await client.ask({
     method: "PUT",
@@ -159,17 +155,6 @@ async function readBack(client: Client, helper: string): Promise<string | undefi
   if (status !== 200) return undefined;
   const file = firstTarFile(Buffer.concat(chunks));
   return file === undefined ? undefined : sha256Of(file);
-}
-
-/** Waits for another process to end its filling; `false` when it takes so long that it must have died. */
-async function isGone(client: Client, helper: string): Promise<boolean> {
-  try {
-    await client.ask({ method: "POST", path: `/containers/${helper}/wait`, query: { condition: "removed" }, timeout: FILL_TIMEOUT });
-    return true;
-  } catch (error) {
-    if (error instanceof SandboxError && error.code === "ENGINE_TIMEOUT") return false;
-    throw error;
-  }
 }
 
 async function removeHelper(client: Client, helper: string): Promise<void> {
