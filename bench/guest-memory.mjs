@@ -2,8 +2,8 @@ import { runProcess } from "../scripts/bench-harness.mjs";
 
 /** What the guest itself takes of a sandbox's memory, as the kernel counts it. */
 async function residentKilobytes(image) {
-  const args = ["bin/sandbox.js", "run", "--image", image, "--", "grep", "VmRSS", "/proc/1/status"];
-  const line = await runProcess(process.execPath, args, { capture: true });
+  const args = ["run", "--image", image, "--", "grep", "VmRSS", "/proc/1/status"];
+  const line = await runProcess("bin/sandbox.js", args, { capture: true });
   return Number(/(\d+) kB/.exec(line)?.[1]);
 }
 

@@ -23,7 +23,7 @@ export const benchmarks = [
     open: ({ image }) => ({
       a: {
         name: "sandbox run -- head -c",
-        run: () => throughput(process.execPath, "bin/sandbox.js", "run", "--image", image, "--max-output", "1g", "--", ...HEAD),
+        run: () => throughput("bin/sandbox.js", "run", "--image", image, "--max-output", "1g", "--", ...HEAD),
       },
       b: { name: "docker run, same posture, head -c", run: () => throughput("docker", "run", "--rm", ...POSTURE, image, ...HEAD) },
     }),

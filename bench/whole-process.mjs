@@ -1,7 +1,7 @@
 import { runProcess } from "../scripts/bench-harness.mjs";
 import { POSTURE } from "../scripts/bench-peer.mjs";
 
-const sandbox = async (...args) => void (await runProcess(process.execPath, ["bin/sandbox.js", ...args]));
+const sandbox = async (...args) => void (await runProcess("bin/sandbox.js", args));
 
 export const benchmarks = [
   {

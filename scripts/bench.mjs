@@ -14,6 +14,9 @@ import { ensureEngine } from "./engine.mjs";
 import { findProgram, SetupError } from "./machine.mjs";
 import { build, ensureCompiler, ensureDependencies, ROOT, requireNode } from "./prepare.mjs";
 
+// Node.js would read the certificates named there at each start, on whichever side it is; docker has no such variable.
+delete process.env.NODE_EXTRA_CA_CERTS;
+
 const interrupted = new AbortController();
 // Not at once: what is under way has containers that would stay.
 process.once("SIGINT", () => interrupted.abort(new SetupError("Interrupted; nothing was saved.")));

@@ -59,11 +59,10 @@ static void need(int error, const char *what)
 		fault(error, what);
 }
 
-/* The more the engine's pipes hold, the fewer turns a large stream takes. Not ours to insist on: they may be something else. */
-static void widen(int fd)
+/* All that a stream may have under way fits into the pipe to the engine: a write that stops half-way goes on page by page. Not ours to insist on: it may be something else. */
+static void widen(int fd, int bytes)
 {
-	enum { WIDE = 262144 };
-	if (fcntl(fd, F_SETPIPE_SZ, WIDE) < 0)
+	if (fcntl(fd, F_SETPIPE_SZ, bytes) < 0)
 		errno = 0;
 }
 
@@ -73,8 +72,8 @@ static void set_up(void)
 	need(fill_standard_descriptors(), "the standard descriptors");
 	need(set_nonblocking(STDIN_FILENO), "standard input");
 	need(set_nonblocking(STDOUT_FILENO), "standard output");
-	widen(STDIN_FILENO);
-	widen(STDOUT_FILENO);
+	widen(STDIN_FILENO, 262144);
+	widen(STDOUT_FILENO, 1048576);
 	children.fd = signals_take_over();
 	need(children.fd < 0 ? errno : 0, "signals");
 	need(loop_open(), "epoll");

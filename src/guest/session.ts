@@ -23,8 +23,9 @@ export async function openSession(pipe: Duplex, options: SessionOptions): Promis
 }
 
 /** Bytes that the guest may send on a stream before its reader has taken any. */
-const HOST_WINDOW = 1_048_576;
+const HOST_WINDOW = 786_432;
 const MIN_WINDOW = 4_096;
+const MAX_WINDOW = 1_048_576;
 /** An engine can lose the guest's first words while it connects us: when they are missing for so long, we ask for them again. */
 const KNOCK_MS = 1_000;
 
@@ -160,7 +161,7 @@ export class Session {
     const version = payload.readUInt16BE(4);
     if (version !== PROTOCOL_VERSION) throw violation(`it speaks version ${version} and not ${PROTOCOL_VERSION}`);
     const window = payload.readUInt32BE(8);
-    if (window < MIN_WINDOW || window > HOST_WINDOW) throw violation(`its window is ${window} bytes`);
+    if (window < MIN_WINDOW || window > MAX_WINDOW) throw violation(`its window is ${window} bytes`);
     this.#guestWindow = window;
     const welcome = Buffer.alloc(8);
     welcome.writeUInt16BE(PROTOCOL_VERSION, 0);

@@ -77,6 +77,15 @@ describe("a command", () => {
     expect(stdout).toBe("flag|file two\n");
   });
 
+  it("gets the caller's NODE_EXTRA_CA_CERTS, which the executable itself does not wait for", async () => {
+    const env = { ...process.env, NODE_EXTRA_CA_CERTS: "/does/not/exist" };
+    const args = [...IN_BUSYBOX, "-e", "NODE_EXTRA_CA_CERTS", "--", "sh", "-c", 'echo "$NODE_EXTRA_CA_CERTS"'];
+    const { stdout, stderr } = await promisify(execFile)(SANDBOX, args, { env });
+    expect({ stdout, stderr }).toEqual({ stdout: "/does/not/exist\n", stderr: "" });
+    const control = await promisify(execFile)(process.execPath, ["-e", ""], { env });
+    expect(control.stderr).toContain("/does/not/exist");
+  });
+
   it("gets variables from a file that means nothing to the host, started as users start it", async () => {
     await using directory = await tempDirectory();
     await writeFile(directory.join("evil.cjs"), 'process.stderr.write("the file ran code out here\\n")');

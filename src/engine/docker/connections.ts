@@ -11,14 +11,17 @@ export type Connections = {
   readonly close: () => void;
 };
 
+/** Without TLS nobody asks for a server name, and Node.js need not find out (in milliseconds) whether the host's name is an address. */
+const PLAIN = { keepAlive: true, servername: "" };
+
 /** Prepares the way to `endpoint`; no connection is made before the first request. `env` is the environment of an `ssh` process. */
 export async function openConnections(endpoint: Endpoint, env: Readonly<Record<string, string | undefined>>): Promise<Connections> {
   switch (endpoint.kind) {
     case "unix":
-      return through(new Agent({ keepAlive: true }), { socketPath: endpoint.path });
+      return through(new Agent(PLAIN), { socketPath: endpoint.path });
     case "tcp": {
       const { host, port, tls } = endpoint;
-      if (tls === undefined) return through(new Agent({ keepAlive: true }), { host, port });
+      if (tls === undefined) return through(new Agent(PLAIN), { host, port });
       const https = await import("node:https");
       const agent = new https.Agent({ keepAlive: true, ca: tls.ca, cert: tls.cert, key: tls.key, rejectUnauthorized: tls.verify });
       return through(agent, { host, port, protocol: "https" });
