@@ -1,4 +1,5 @@
 import { SandboxError } from "../core/errors.ts";
+import { matchSequence } from "../core/match-sequence.ts";
 import { showName } from "./visible-name.ts";
 
 /** Answers whether a path, or a directory above it, matches. Paths are relative with `/` between their components. */
@@ -169,31 +170,4 @@ function matchesName(parts: readonly Part[], name: readonly string[]): boolean {
     isStar: (part) => part.kind === "star",
     fits: (part, character) => part.kind === "any" || (part.kind === "one" && part.of(character)),
   });
-}
-
-/** Matching with stars that need no search: when what follows a star does not fit, only the latest star takes one more. */
-function matchSequence<P, I>(
-  pattern: readonly P[],
-  items: readonly I[],
-  rules: { readonly isStar: (part: P) => boolean; readonly fits: (part: P, item: I) => boolean },
-): boolean {
-  let at = 0;
-  let part = 0;
-  let resume: { part: number; at: number } | undefined;
-  while (at < items.length) {
-    const current = pattern[part];
-    const item = items[at];
-    if (current !== undefined && rules.isStar(current)) {
-      resume = { part: part + 1, at };
-      part += 1;
-    } else if (current !== undefined && item !== undefined && rules.fits(current, item)) {
-      part += 1;
-      at += 1;
-    } else if (resume !== undefined) {
-      resume.at += 1;
-      part = resume.part;
-      at = resume.at;
-    } else return false;
-  }
-  return pattern.slice(part).every(rules.isStar);
 }
