@@ -88,7 +88,7 @@ function judgePath(path: string): string | undefined {
 /** Some servers drop what follows a semicolon, others keep it; some trim white space, so that `..;x` and `..%20` lead upwards there. */
 function judgeSegments(segments: readonly string[]): string | undefined {
   const bare = segments.map((segment) => segment.replace(/(?:;|%3B).*$/, ""));
-  if (bare.some((segment) => /^(?:%20)*\.{1,2}(?:%20)*$/.test(segment))) return "a dot segment";
+  if (bare.some((segment) => /^\.{1,2}$/.test(decodeURIComponent(segment).trim()))) return "a dot segment";
   const parameters = segments.findIndex((segment, index) => segment !== bare[index]);
   if (parameters === -1) return undefined;
   return parameters < segments.length - 1 || bare[parameters] === "" ? "a parameter before a slash" : undefined;
