@@ -1,7 +1,7 @@
 import type { Duplex } from "node:stream";
 import { SandboxError } from "../../core/errors.ts";
 import type { GuestFiles } from "../guest-files.ts";
-import { containerName, currentOwner, ownershipLabels } from "../ownership.ts";
+import { containerName, currentOwner, LABEL, ownershipLabels } from "../ownership.ts";
 import type { Autopsy, Container, ContainerSpec, Destroyed } from "../port.ts";
 import type { Watchdog } from "../watchdog.ts";
 import { type Answer, ASK_TIMEOUT, type Client } from "./client.ts";
@@ -130,7 +130,11 @@ function askCreate(
 ): Promise<Answer> {
   const body = containerBody(spec.posture, {
     imageId: spec.image.id,
-    labels: { ...spec.labels, ...ownershipLabels(spec.run, { owner: currentOwner(), keep: spec.keep }) },
+    labels: {
+      ...spec.labels,
+      ...ownershipLabels(spec.run, { owner: currentOwner(), keep: spec.keep }),
+      [LABEL.image]: spec.image.ref,
+    },
     guestVolume: volume,
     seccomp: dialect === "podman" ? seccompPath(volume) : files.seccomp,
     keep: spec.keep,
