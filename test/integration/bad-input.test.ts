@@ -66,6 +66,13 @@ const CASES: readonly Case[] = [
     code: "BAD_DURATION",
     says: /--timeout is "30"/,
   },
+  {
+    what: "more CPUs than the engine's machine has",
+    args: () => inBusybox("--cpus", "1000"),
+    status: 64,
+    code: "BAD_QUOTA",
+    says: /--cpus is "1000", more than the \d+ .*--cpus \d+/s,
+  },
   { what: "places that do not fit into memory", args: () => inBusybox("--disk", "1g"), status: 64, code: "BAD_QUOTA", says: /memory/ },
   {
     what: "a value that is not one of the choices",

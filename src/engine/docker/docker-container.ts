@@ -205,11 +205,22 @@ function cannotCreate(answer: Answer, { image, posture }: ContainerSpec): Sandbo
   if (answer.status === 404 || /no such image/i.test(message))
     return new SandboxError("NO_IMAGE", `The engine has no image ${image.ref}.`, `Pull it first: docker pull ${image.ref}.`);
   if (posture.runtime !== undefined && /runtime/i.test(message)) return runtimeMissing(posture.runtime, message);
+  const most = /range of CPUs is from .* to (\d+(?:\.\d+)?)/i.exec(message)?.[1];
+  if (most !== undefined) return tooManyCpus(posture.cpus, Number(most));
   return refused(answer, {
     code: "CREATE_FAILED",
     doing: "make the container",
     hint: "Run `sandbox doctor` to see what this engine cannot do.",
   });
+}
+
+/** Only the engine knows its machine, which may be another one than ours. */
+function tooManyCpus(wanted: number, most: number): SandboxError {
+  return new SandboxError(
+    "BAD_QUOTA",
+    `--cpus is "${wanted}", more than the ${most} that the engine's machine has.`,
+    `Write ${most} or less, such as --cpus ${most}.`,
+  );
 }
 
 function cannotStart(answer: Answer, { posture }: ContainerSpec): SandboxError {
