@@ -49,7 +49,7 @@ const EXIT_STATUS = [
   ["the command's own", "it ran to its end"],
   ["64", "usage: bad flags, or a run that does not exist"],
   ["69", "no engine, engine lost, image not to be had"],
-  ["73", "the output directory or result file can't be made: nothing was started"],
+  ["73", "a place for results or temporary files can't be written: nothing was started"],
   ["77", "a limit ended the run: output"],
   ["124", "timeout"],
   ["125", "the sandbox itself failed"],

@@ -172,6 +172,28 @@ const CASES: readonly Case[] = [
     code: "RESULT_UNWRITABLE",
     says: /\/proc/,
   },
+  {
+    what: "a result file in a directory that is missing",
+    args: (d) => inBusybox("--result", d.join("missing", "r.json")),
+    status: 73,
+    code: "RESULT_UNWRITABLE",
+    says: /\/missing" .*does not exist/,
+  },
+  {
+    what: "a patch in a directory that is missing",
+    args: (d) => inBusybox("--patch", d.join("missing", "fix.patch")),
+    status: 73,
+    code: "OUT_UNWRITABLE",
+    says: /\/missing" .*does not exist/,
+  },
+  {
+    what: "a patch without a directory for temporary files",
+    args: (d) => inBusybox("--patch", d.join("fix.patch")),
+    env: { TMPDIR: "/nosuch" },
+    status: 73,
+    code: "OUT_UNWRITABLE",
+    says: /"\/nosuch".*TMPDIR/s,
+  },
   { what: "an artifact outside the workspace", args: () => inBusybox("--artifact", "../x"), status: 64, code: "BAD_GLOB", says: /\.\.\/x/ },
   { what: "a mount of /", args: () => inBusybox("--mount", "/:/host"), status: 64, code: "BAD_MOUNT", says: /"\/"/ },
   {
