@@ -13,7 +13,7 @@ export function renderReference(): string {
       ["command", "what it does"],
       COMMANDS.map(({ usage, about }) => [code(`sandbox ${usage}`), about]),
     ),
-    "Results go to standard output, everything for people to standard error. Colour and spinners appear on a terminal only; `NO_COLOR` is honoured.",
+    "`sandbox help COMMAND` and `sandbox COMMAND --help` show what a command takes. Results go to standard output, everything for people to standard error. Colour and spinners appear on a terminal only; `NO_COLOR` is honoured.",
     "### Flags of every command",
     flags(COMMON_FLAGS),
     "### Flags of every command that speaks to an engine",
