@@ -81,6 +81,7 @@ const CASES: readonly Case[] = [
     code: "USAGE",
     says: /sometimes/,
   },
+  { what: "an environment variable without a name", args: () => inBusybox("-e", "=x"), status: 64, code: "BAD_ENV", says: /"=x"/ },
   {
     what: "an environment variable that is not set",
     args: () => inBusybox("-e", "NOT_SET_ANYWHERE"),

@@ -29,8 +29,14 @@ describe("words that cannot be meant so get a sentence that names them, and the 
     ["a flag that is like no other", ["run", "--xyzzy=1", "--", "true"], "'--xyzzy'", "See `sandbox run --help`."],
     ["a value for a flag that takes none", ["run", "--keep=1", "--", "true"], "'--keep=1'", "Write --keep."],
     ["a flag before the command", ["--host", "unix:///x", "ps"], "'--host'", "Write it after the command: `sandbox ps --host`."],
-    ["a flag without its value", ["run", "--memory"], "'-m, --memory <size>'", "See `sandbox run --help`."],
-    ["a command without its argument", ["kill"], "'run'", "See `sandbox kill --help`."],
+    ["a flag without its value", ["run", "--memory"], "--memory has no value", "Write --memory <size>."],
+    [
+      "a value that is none of a flag's",
+      ["run", "--pull", "sometimes", "--", "true"],
+      '--pull is "sometimes"',
+      "Write one of: missing, always, never.",
+    ],
+    ["a command without its argument", ["kill"], "'run'", "Write `sandbox kill <run...>`."],
   ])("%s", async (_what, args, named, remedy) => {
     const { status, stdout, stderr } = await runCli(args);
     expect({ status, stdout }).toEqual({ status: 64, stdout: "" });
@@ -38,6 +44,17 @@ describe("words that cannot be meant so get a sentence that names them, and the 
     expect(sentence).toMatch(/^sandbox: .*\.$/);
     expect(sentence).toContain(named);
     expect([hint, ...more]).toEqual([`  ${remedy} (USAGE)`, ""]);
+  });
+
+  it.each([
+    ...["memory", "disk", "tmp-size", "max-output"].map((flag) => [flag, "30", "size", "64m or 1Gi"] as const),
+    ...["timeout", "kill-after"].map((flag) => [flag, "30", "duration", "30s or 5m"] as const),
+  ])("a number without a unit for --%s", async (flag, value, kind, example) => {
+    const { status, stderr } = await runCli(["run", `--${flag}`, value, "--", "true"]);
+    expect({ status, stderr }).toEqual({
+      status: 64,
+      stderr: `sandbox: --${flag} is "${value}", which is not a ${kind}.\n  Write a number with a unit, such as ${example}. (BAD_${kind.toUpperCase()})\n`,
+    });
   });
 
   it.each([
