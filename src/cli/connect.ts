@@ -3,6 +3,7 @@ import { homedir } from "node:os";
 import { fileURLToPath } from "node:url";
 import { connectEngine } from "../engine/find-engine.ts";
 import type { Engine } from "../engine/port.ts";
+import { sanitiseLine } from "../output/sanitise.ts";
 import type { Options } from "./options.ts";
 import { WATCHDOG_SCRIPT } from "./watchdog-script.ts";
 
@@ -20,5 +21,6 @@ export function connect(options: Options, watchdogProcess?: ChildProcess): Promi
     seccompFile: fileURLToPath(new URL("../images/seccomp.json", import.meta.url)),
     watchdogScript: WATCHDOG_SCRIPT,
     watchdogProcess,
+    onWarning: options.flag("quiet") ? undefined : (sentence) => void process.stderr.write(`sandbox: ${sanitiseLine(sentence)}\n`),
   });
 }

@@ -14,7 +14,7 @@ export async function doctor(invocation: Invocation): Promise<number> {
   try {
     const findings = await inspectHost(engine);
     if (options.flag("json")) process.stdout.write(`${JSON.stringify({ engine: engine.info, findings })}\n`);
-    else for (const finding of findings) process.stdout.write(render(finding));
+    else process.stdout.write(`${findings.map(render).join("")}${conclude(findings)}`);
     return findings.some(({ status }) => status === "fail") ? 69 : 0;
   } finally {
     engine.close();
@@ -22,9 +22,18 @@ export async function doctor(invocation: Invocation): Promise<number> {
 }
 
 const chalk = new Chalk({ level: isColoured(process.stdout) ? 1 : 0 });
-const MARKS = { ok: chalk.green("ok  "), warn: chalk.yellow("warn"), fail: chalk.red("fail") } as const;
+const MARKS = { note: "note", ok: chalk.green("ok  "), warn: chalk.yellow("warn"), fail: chalk.red("fail") } as const;
 
 function render({ name, status, detail, remedy }: Finding): string {
-  const advice = status === "ok" || remedy === "" ? "" : `      ${sanitiseLine(remedy)}\n`;
+  const advice = remedy === "" ? "" : `      ${sanitiseLine(remedy)}\n`;
   return `${MARKS[status]}  ${name}: ${sanitiseLine(detail)}\n${advice}`;
+}
+
+/** What all of it means, for someone who sees it for the first time. */
+function conclude(findings: readonly Finding[]): string {
+  const count = (wanted: Finding["status"]): number => findings.filter(({ status }) => status === wanted).length;
+  if (count("fail") > 0) return "Not every promise can be kept here: see each `fail`, and do what stands below it.\n";
+  return count("warn") === 0
+    ? "Every promise can be kept here.\n"
+    : "Sandboxes can run here; each `warn` names what holds less than it could.\n";
 }

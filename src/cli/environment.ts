@@ -16,6 +16,7 @@ export async function readEnvironment(
 function assign(env: Record<string, string>, entry: string, caller: Readonly<Record<string, string | undefined>>): void {
   const at = entry.indexOf("=");
   const name = at === -1 ? entry : entry.slice(0, at);
+  if (name === "") throw new SandboxError("BAD_ENV", `"${entry}" names no environment variable.`, "Write NAME=VALUE.");
   const value = at === -1 ? caller[name] : entry.slice(at + 1);
   if (value === undefined)
     throw new SandboxError("BAD_ENV", `The environment variable ${name} is not set here.`, `Set it, or write -e ${name}=VALUE.`);

@@ -46,7 +46,7 @@ export const RUN_FLAGS: readonly Flag[] = [
   { flags: "--mount <src:dst[:rw]>", about: "bind a host path, read-only unless :rw", repeat: true },
   { flags: "--artifact <glob>", about: "collect these files from /workspace after the command, also when it failed", repeat: true },
   { flags: "--out <dir>", about: "directory for the artifacts", fallback: "./sandbox-out/<run>" },
-  { flags: "--patch <file>", about: "write the workspace's changes as a unified diff" },
+  { flags: "--patch <file>", about: "write the workspace's changes as a unified diff, in a directory that exists" },
   {
     flags: "-e, --env <name[=value]>",
     about: "environment variable, with the caller's value when there is none; nothing else is inherited",
@@ -74,5 +74,5 @@ export const RUN_FLAGS: readonly Flag[] = [
   { flags: "--keep", about: "keep the stopped container" },
   { flags: "--raw", about: "pass terminal control sequences through to a terminal" },
   { flags: "--events", about: "NDJSON events on standard output instead of the command's output" },
-  { flags: "--result <file>", about: "write the result there as well" },
+  { flags: "--result <file>", about: "write the result there as well, in a directory that exists" },
 ];

@@ -8,7 +8,7 @@ import { isColoured } from "./colour.ts";
 import { connect } from "./connect.ts";
 import { catchInterrupts } from "./interrupts.ts";
 import type { Invocation } from "./invocation.ts";
-import { type Options, optionsOf } from "./options.ts";
+import { type Options, optionsOf, tooMany } from "./options.ts";
 import { printTable } from "./table.ts";
 
 /** `sandbox images build [NAME]` and `sandbox images ls`. */
@@ -22,6 +22,7 @@ export async function images(invocation: Invocation): Promise<number> {
       "Write `sandbox images build` or `sandbox images ls`.",
     );
   }
+  if (action === "ls" && invocation.words[1] !== undefined) throw tooMany(invocation.words[1], "sandbox images ls");
   const engine = await connect(options);
   try {
     return action === "build" ? await build(engine, name, options) : await list(engine, options);

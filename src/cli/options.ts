@@ -22,3 +22,8 @@ export function parsePair(text: string, what: string): readonly [string, string]
   if (at > 0) return [text.slice(0, at), text.slice(at + 1)];
   throw new SandboxError("USAGE", `${what} "${text}" has no value.`, `Write ${what} NAME=VALUE.`);
 }
+
+/** The error for a word that is more than `usage` takes. */
+export function tooMany(word: string, usage: string): SandboxError {
+  return new SandboxError("USAGE", `"${word}" is one argument too many.`, `Write \`${usage}\`.`);
+}

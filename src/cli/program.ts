@@ -1,10 +1,12 @@
 import { Command, CommanderError, Option } from "commander";
-import { SandboxError, toSandboxError } from "../core/errors.ts";
+import { toSandboxError } from "../core/errors.ts";
 import { endOnBrokenOutput } from "./broken-output.ts";
 import { COMMANDS, type CommandDescription } from "./commands.ts";
 import { COMMON_FLAGS, type Flag } from "./flags.ts";
 import type { Invocation } from "./invocation.ts";
+import { tooMany } from "./options.ts";
 import { reportError } from "./report-error.ts";
+import { commandOf, usageError } from "./usage-error.ts";
 
 /** Parses `argv` and carries out one command. Never throws: an error is reported and becomes an exit status. */
 export async function runProgram(argv: readonly string[], version: string): Promise<number> {
@@ -16,15 +18,13 @@ export async function runProgram(argv: readonly string[], version: string): Prom
     status = await action(invocation);
   });
   try {
-    await program.parseAsync(argv, { from: "user" });
+    await program.parseAsync(withoutHelpOfNothing(argv), { from: "user" });
     return status;
   } catch (thrown) {
     if (thrown instanceof CommanderError && thrown.exitCode === 0) return 0;
+    const error = thrown instanceof CommanderError ? usageError(await withoutValue(thrown, argv), argv) : toSandboxError(thrown);
     const json = argv.slice(0, argv.includes("--") ? argv.indexOf("--") : undefined).includes("--json");
-    return reportError(thrown instanceof CommanderError ? usageError(thrown) : toSandboxError(thrown), {
-      json,
-      verbose: argv.includes("--verbose"),
-    });
+    return reportError(error, { json, verbose: argv.includes("--verbose") });
   }
 }
 
@@ -41,7 +41,8 @@ function createProgram(version: string, carryOut: (description: CommandDescripti
     const command = program.command(description.usage).description(description.about);
     if (description.passThrough === true) command.passThroughOptions();
     for (const flag of [...description.flags, ...COMMON_FLAGS]) command.addOption(optionOf(flag));
-    command.action(async (...given: unknown[]) => {
+    command.allowExcessArguments().action(async (...given: unknown[]) => {
+      assertNoMore(command);
       const words = given
         .slice(0, -2)
         .flat()
@@ -49,7 +50,43 @@ function createProgram(version: string, carryOut: (description: CommandDescripti
       await carryOut(description, { words, options: command.opts() });
     });
   }
+  program
+    .command("help [command]")
+    .description("this page, or the page of one command")
+    .allowExcessArguments()
+    .action(async (name: string | undefined, _options: unknown, command: Command) => {
+      assertNoMore(command);
+      await program.parseAsync(withoutHelpOfNothing(name === undefined ? ["--help"] : [name, "--help"]), { from: "user" });
+    });
   return program;
+}
+
+/** Refuses the words that are more than a command takes, and names the first of them. */
+function assertNoMore(command: Command): void {
+  const taken = command.registeredArguments;
+  const extra = command.args[taken.length];
+  if (extra === undefined || taken.at(-1)?.variadic === true) return;
+  const places = taken.map((each) => (each.required ? `<${each.name()}>` : `[${each.name()}]`));
+  throw tooMany(extra, ["sandbox", command.name(), ...places].join(" "));
+}
+
+/** A misspelt command has no page: asked for it, commander would show the page of everything and call that success. */
+function withoutHelpOfNothing(argv: readonly string[]): readonly string[] {
+  const isMisspelt = commandOf(argv) === undefined && argv.some((word) => !word.startsWith("-"));
+  return isMisspelt ? argv.filter((word) => word !== "--help" && word !== "-h") : argv;
+}
+
+/** Commander looks for the flag that is like `--memry=1g` as a whole and finds none: it is asked again about the name alone, and carries nothing out. */
+async function withoutValue(error: CommanderError, argv: readonly string[]): Promise<CommanderError> {
+  const name = /^error: unknown option '(--[^=]+)=/.exec(error.message)?.[1];
+  const command = commandOf(argv);
+  if (name === undefined || command === undefined) return error;
+  try {
+    await createProgram("", () => Promise.resolve()).parseAsync([command, name], { from: "user" });
+    return error;
+  } catch (again) {
+    return again instanceof CommanderError && again.code === error.code ? again : error;
+  }
 }
 
 function optionOf(flag: Flag): Option {
@@ -58,21 +95,4 @@ function optionOf(flag: Flag): Option {
   if (flag.repeat === true)
     option.argParser((value: string, before: unknown) => [...(Array.isArray(before) ? (before as unknown[]) : []), value]);
   return option;
-}
-
-function usageError(error: CommanderError): SandboxError {
-  const sentence = error.message
-    .replace(/^error: /, "")
-    .replace(/\n.*/s, "")
-    .replace(/\.+$/, "");
-  const suggestion = /\(Did you mean (.+?)\?\)/.exec(error.message)?.[1];
-  if (error.code === "commander.missingArgument" && error.message.includes("'cmd'")) {
-    return new SandboxError("BAD_COMMAND", "There is no command to run.", "Write it after `--`: sandbox run -- CMD [ARG…].");
-  }
-  if (error.code === "commander.help") return new SandboxError("USAGE", "There is no command to carry out.", "See `sandbox --help`.");
-  return new SandboxError(
-    "USAGE",
-    `${sentence.charAt(0).toUpperCase()}${sentence.slice(1)}.`,
-    suggestion === undefined ? "See `sandbox --help`, or `sandbox COMMAND --help`." : `Write ${suggestion}.`,
-  );
 }

@@ -26,6 +26,8 @@ export type EngineSearch = Place & {
   readonly watchdogScript?: string;
   /** A process of `bootWatchdog`, so that none has to be started later. */
   readonly watchdogProcess?: ChildProcess | undefined;
+  /** Gets a sentence for people about what was passed over. */
+  readonly onWarning?: ((sentence: string) => void) | undefined;
 };
 
 /** How long an engine may take to say what it is, in milliseconds. */
@@ -46,10 +48,10 @@ export async function connectEngine(search: EngineSearch): Promise<Engine> {
 }
 
 /** Looks for the logins of registries where the docker CLI keeps them. */
-function registryAuthOf({ env, home }: Place): FindRegistryAuth {
+function registryAuthOf({ env, home, onWarning }: EngineSearch): FindRegistryAuth {
   return async (ref, signal) => {
     const { encodeCredentials, findCredentials } = await import("./registry-credentials.ts");
-    const credentials = await findCredentials(ref, { env, home, signal });
+    const credentials = await findCredentials(ref, { env, home, signal, onWarning });
     return credentials === undefined ? undefined : encodeCredentials(credentials);
   };
 }

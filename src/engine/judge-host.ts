@@ -1,10 +1,18 @@
-import { knownFlaws, mayBePatched } from "./known-flaws.ts";
+import { type Flaw, knownFlaws, mayBePatched } from "./known-flaws.ts";
 import type { EngineFacts } from "./port.ts";
 
-/** One line of `sandbox doctor`: what was looked at, whether it holds, and what to do if not (empty when it does). */
-export type Finding = { readonly name: string; readonly status: "ok" | "warn" | "fail"; readonly detail: string; readonly remedy: string };
+/**
+ * One line of `sandbox doctor`: what was looked at, whether it holds, and what to do if not (empty when nothing has to be done). A `fail` means that a
+ * promise cannot be kept, a `warn` that one wall less holds it, and a `note` is only to be known.
+ */
+export type Finding = {
+  readonly name: string;
+  readonly status: "ok" | "note" | "warn" | "fail";
+  readonly detail: string;
+  readonly remedy: string;
+};
 
-/** Judges what an engine says about itself and its machine. Pure. A `fail` means that a promise cannot be kept. */
+/** Judges what an engine says about itself and its machine. Pure. */
 export function judgeHost(facts: EngineFacts): readonly Finding[] {
   return [
     judgeEngine(facts),
@@ -16,8 +24,8 @@ export function judgeHost(facts: EngineFacts): readonly Finding[] {
     judgeUserNamespace(facts),
     judgeInodes(facts),
     judgeRuntimes(facts),
-    ...facts.components.map(({ name, version }) => judgeVersion(name, version)),
-    judgeVersion("kernel", facts.kernel),
+    ...facts.components.flatMap(({ name, version }) => judgeVersion(name, version)),
+    ...judgeVersion("kernel", facts.kernel),
   ];
 }
 
@@ -59,7 +67,7 @@ function judgeCgroups({ cgroupVersion, name }: EngineFacts): Finding {
   return {
     name: "cgroups",
     status: "warn",
-    detail: `version ${cgroupVersion === "" ? "unknown" : cgroupVersion}${also}`,
+    detail: `version ${cgroupVersion === "" ? "unknown" : cgroupVersion}; limits hold, but it is no longer developed${also}`,
     remedy: "Boot with systemd.unified_cgroup_hierarchy=1 where the distribution offers it.",
   };
 }
@@ -79,8 +87,8 @@ function judgeSecurityModule({ apparmor, selinux }: EngineFacts): Finding {
   return {
     name: "security module",
     status: "warn",
-    detail: "neither AppArmor nor SELinux confines containers",
-    remedy: "Enable one of them for a second line of defence.",
+    detail: "neither AppArmor nor SELinux confines containers, so that one wall less stands behind the others",
+    remedy: "Enable the one that the distribution offers, then restart the engine.",
   };
 }
 
@@ -90,8 +98,8 @@ function judgeUserNamespace({ rootless, userns }: EngineFacts): Finding {
   return {
     name: "user namespace",
     status: "warn",
-    detail: "the engine runs as root and maps no users",
-    remedy: "Use a rootless engine or userns-remap, or a runtime such as gVisor (--runtime runsc).",
+    detail: "the engine runs as root and maps no users, so that a process that broke out would be a user of this machine",
+    remedy: "Use a rootless engine, dockerd's userns-remap, or a runtime such as gVisor (--runtime runsc).",
   };
 }
 
@@ -120,17 +128,33 @@ function judgeRuntimes({ runtimes, defaultRuntime, unlimitedRuntimes, name }: En
   return ok("runtimes", detail);
 }
 
-function judgeVersion(component: string, version: string): Finding {
+/** Flaws that no sandbox meets are named all the same: who has read of them elsewhere wants to know. */
+function judgeVersion(component: string, version: string): readonly Finding[] {
   const flaws = knownFlaws(component, version);
-  if (flaws.length === 0) return ok(component, version);
+  const serious = flaws.filter(({ outOfReach }) => outOfReach === undefined);
+  const notes = flaws.filter(({ outOfReach }) => outOfReach !== undefined).map((flaw) => noteFlaw(component, flaw));
+  if (serious.length === 0) return [ok(component, version), ...notes];
+  return [judgeFlaws(component, { version, flaws: serious, good: flaws.at(-1)?.fixed.join(", ") ?? "" }), ...notes];
+}
+
+function noteFlaw(component: string, { id, what, outOfReach = "" }: Flaw): Finding {
+  return {
+    name: component,
+    status: "note",
+    detail: `is older than the fix of ${id} (${what}), which cannot be used here: ${outOfReach}`,
+    remedy: "",
+  };
+}
+
+type Flawed = { readonly version: string; readonly flaws: readonly Flaw[]; readonly good: string };
+
+function judgeFlaws(component: string, { version, flaws, good }: Flawed): Finding {
   const detail = `${version} is older than the fix of ${flaws.map(({ id, what }) => `${id} (${what})`).join(", ")}`;
-  const newest = flaws.at(-1)?.fixed.join(", ") ?? "";
-  if (mayBePatched(version))
-    return {
-      name: component,
-      status: "warn",
-      detail: `${detail}, unless the distribution has put it in`,
-      remedy: `Look into the distribution's security tracker, or install one of ${newest} or newer.`,
-    };
-  return { name: component, status: "fail", detail, remedy: `Install one of ${newest} or newer.` };
+  if (!mayBePatched(version)) return { name: component, status: "fail", detail, remedy: `Install ${component} ${good} or newer.` };
+  return {
+    name: component,
+    status: "warn",
+    detail: `${detail}, unless the distribution has put it in`,
+    remedy: `Look the number up in the distribution's security tracker, or install ${component} ${good} or newer.`,
+  };
 }

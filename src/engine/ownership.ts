@@ -13,6 +13,8 @@ export const LABEL = {
   version: "sandbox.version",
   keep: "sandbox.keep",
   guest: "sandbox.guest",
+  /** What the user called the image; it says nothing about whose a container is. */
+  image: "sandbox.image",
 } as const;
 
 /** What selects candidates on the engine; `recognise` then decides. */

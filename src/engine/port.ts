@@ -125,6 +125,7 @@ export type OwnedContainer = {
   readonly run: string;
   readonly id: string;
   readonly name: string;
+  /** What the run called it where that is known, else the engine's name or short id of it. */
   readonly image: string;
   /** The engine's word: `created`, `running`, `paused`, `exited`, `dead`. */
   readonly state: string;

@@ -9,8 +9,15 @@ export type RegistryCredentials =
   | { readonly registry: string; readonly username: string; readonly password: string }
   | { readonly registry: string; readonly identityToken: string };
 
-/** `patience` is how long a credential helper may take, in milliseconds; 10 s unless told. */
-export type CredentialSearch = DockerHome & { readonly signal?: AbortSignal; readonly patience?: number };
+/**
+ * `patience` is how long a credential helper may take, in milliseconds; 10 s unless told. `onWarning` gets a sentence about what did not stop the
+ * search.
+ */
+export type CredentialSearch = DockerHome & {
+  readonly signal?: AbortSignal;
+  readonly patience?: number;
+  readonly onWarning?: ((sentence: string) => void) | undefined;
+};
 
 const DOCKER_HUB = "https://index.docker.io/v1/";
 const PATIENCE = 10_000;
@@ -18,7 +25,7 @@ const LARGEST_ANSWER = 1024 * 1024;
 
 /**
  * The login that the docker CLI would use to pull `ref`, from `credHelpers`, `credsStore` and `auths` of its `config.json`; `undefined` when
- * there is none. Throws `PULL_FAILED` when the file or the credential helper is broken, and `INTERRUPTED`. No error carries what the file or
+ * there is none. A helper that is not installed is passed over with a warning, as the docker CLI does. Throws `PULL_FAILED` when the file or the credential helper is broken, and `INTERRUPTED`. No error carries what the file or
  * the helper said, since that may be the secret.
  */
 export async function findCredentials(ref: string, search: CredentialSearch): Promise<RegistryCredentials | undefined> {
@@ -27,8 +34,12 @@ export async function findCredentials(ref: string, search: CredentialSearch): Pr
   const source = { registry, path: join(search.env["DOCKER_CONFIG"] || join(search.home, ".docker"), "config.json") };
   const config = await readConfig(source);
   const helper = textAt(objectAt(config, "credHelpers", source), registry, source) ?? textAt(config, "credsStore", source);
-  if (helper === undefined || helper === "") return storedCredentials(objectAt(config, "auths", source), source);
-  return askHelper(helper, source, search);
+  if (helper !== undefined && helper !== "") {
+    const told = await askHelper(helper, source, search);
+    if (told !== "not installed") return told;
+    search.onWarning?.(`docker-credential-${helper}, which ${source.path} names for ${registry}, is not installed; going on without it.`);
+  }
+  return storedCredentials(objectAt(config, "auths", source), source);
 }
 
 /** The value of `X-Registry-Auth` (Docker Engine API): an AuthConfig as JSON in base64url, padded as engines want it (RFC 4648, section 5). */
@@ -100,7 +111,11 @@ function decodeAuth(auth: string, source: Source): RegistryCredentials {
 }
 
 /** Asks `docker-credential-<name>`, which reads the registry and answers with a login: the protocol of docker-credential-helpers. */
-async function askHelper(name: string, source: Source, search: CredentialSearch): Promise<RegistryCredentials | undefined> {
+async function askHelper(
+  name: string,
+  source: Source,
+  search: CredentialSearch,
+): Promise<RegistryCredentials | "not installed" | undefined> {
   if (!/^\w[\w.-]*$/.test(name)) throw brokenConfig(source, "it names a credential helper that cannot be one");
   const program = `docker-credential-${name}`;
   const { patience = PATIENCE, signal } = search;
@@ -110,7 +125,7 @@ async function askHelper(name: string, source: Source, search: CredentialSearch)
   const broken = (how: string): SandboxError => brokenHelper(program, { ...source, how });
   if (signal?.aborted === true) throw new SandboxError("INTERRUPTED", `Asking ${program} for a login was given up.`, "Run again.");
   if (late.aborted) throw broken(`did not answer within ${patience / 1000} s`);
-  if (code === "ENOENT") throw broken("is not in PATH");
+  if (code === "ENOENT") return "not installed";
   if (isMaxBuffer) throw broken("answered with more than 1 MiB");
   if (failed && stdout.includes("credentials not found")) return undefined;
   if (failed) throw broken(exitCode === undefined ? "did not run to its end" : `ended with status ${exitCode}`);

@@ -202,5 +202,6 @@ function collectFailure(error: unknown, out: string | undefined): unknown {
   if (!(error instanceof WriteFailure)) return error;
   const code = systemCode(error.cause) ?? "unknown error";
   const sentence = `The results can't be written to "${showName(out ?? tmpdir())}" (${code}); nothing was left there.`;
-  return new SandboxError("COLLECT_FAILED", sentence, "Make room there, or choose another place with --out.", { cause: error });
+  const hint = `Make room there, or choose another place with ${out === undefined ? "TMPDIR" : "--out"}.`;
+  return new SandboxError("COLLECT_FAILED", sentence, hint, { cause: error });
 }

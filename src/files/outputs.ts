@@ -1,4 +1,5 @@
 import { lstat, mkdir, mkdtemp, readdir, rmdir, stat } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { type ErrorCode, SandboxError, systemCode } from "../core/errors.ts";
 import { PARTIAL_PREFIX } from "../core/partial.ts";
@@ -32,13 +33,30 @@ export async function assertOutDirectory(path: string): Promise<string> {
   return absolute;
 }
 
-/** Makes sure, before anything starts, that `writeWhole` can write `path`; makes the directories above it. Throws `code`. */
+/**
+ * Makes sure, before anything starts, that `writeWhole` can write `path`. A directory that is missing is more likely misspelt than meant to be made.
+ * Throws `code`.
+ */
 export async function assertWritableFile(path: string, code: ErrorCode = "OUT_UNWRITABLE"): Promise<void> {
   const absolute = resolve(path);
   if (await isDirectory(absolute)) {
     throw new SandboxError(code, `"${showName(path)}" is a directory, not a file.`, "Give the path of a file.");
   }
+  if (await isMissing(dirname(absolute))) {
+    const sentence = `The directory "${showName(dirname(path))}" for "${showName(path)}" does not exist.`;
+    throw new SandboxError(code, sentence, "Make it first, or give another path.");
+  }
   await assertWritableDirectory(dirname(absolute), { path, code });
+}
+
+/** Makes sure, before anything starts, that a patch can be put together among the temporary files. Throws `OUT_UNWRITABLE`. */
+export async function assertTemporaryDirectory(): Promise<void> {
+  try {
+    await rmdir(await mkdtemp(join(tmpdir(), PARTIAL_PREFIX)));
+  } catch (error) {
+    const sentence = `The directory "${showName(tmpdir())}" for temporary files can't be written (${systemCode(error) ?? "unknown error"}).`;
+    throw new SandboxError("OUT_UNWRITABLE", sentence, "Set TMPDIR to a directory that you may write to.", { cause: error });
+  }
 }
 
 /** A name beside `path` that nobody else uses, recognisable where a killed process left it behind. */
@@ -49,6 +67,13 @@ export function besides(path: string): string {
 async function isDirectory(path: string): Promise<boolean> {
   const stats = await stat(path).catch(() => undefined);
   return stats?.isDirectory() === true;
+}
+
+async function isMissing(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => false,
+    (error: unknown) => systemCode(error) === "ENOENT",
+  );
 }
 
 async function isTaken(path: string): Promise<boolean> {

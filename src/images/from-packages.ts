@@ -2,7 +2,7 @@ import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PassThrough, type Readable } from "node:stream";
-import { SandboxError } from "../core/errors.ts";
+import { SandboxError, systemCode } from "../core/errors.ts";
 import type { BuildOrder } from "./build-order.ts";
 import type { Distribution } from "./distribution.ts";
 import type { Progress, StoredImage } from "./image-store.ts";
@@ -24,7 +24,9 @@ export async function buildFromPackages(order: PackageOrder): Promise<StoredImag
   if (process.getuid?.() !== 0) throw notRoot(recipe.from);
   await installTool("mmdebstrap", { onProgress, signal });
   onProgress(`Installing ${recipe.packages.length} packages of ${distribution.id} ${distribution.suite} and what they need`);
-  const directory = await mkdtemp(join(tmpdir(), "sandbox-image-"));
+  const directory = await mkdtemp(join(tmpdir(), "sandbox-image-")).catch((error: unknown) => {
+    throw noRoom(error);
+  });
   await chmod(directory, 0o755);
   const bootstrap = await startBootstrap(order, directory);
   try {
@@ -117,6 +119,15 @@ function failed(how: string, said: readonly string[]): SandboxError {
 
 function interrupted(cause: unknown): SandboxError {
   return new SandboxError("INTERRUPTED", "Making the base image was given up.", "Run `sandbox images build` again.", { cause });
+}
+
+function noRoom(cause: unknown): SandboxError {
+  return new SandboxError(
+    "BUILD_FAILED",
+    `The directory "${tmpdir()}" for temporary files can't be written (${systemCode(cause) ?? "unknown error"}).`,
+    "Set TMPDIR to a directory that you may write to.",
+    { cause },
+  );
 }
 
 function notRoot(from: string): SandboxError {

@@ -100,10 +100,12 @@ async function resolveMounts({ task }: RunRecord): Promise<Posture["mounts"]> {
 /** Refuses places for results that can't be written before anything starts; answers the absolute output directory. */
 async function prepareOutputs({ task }: RunRecord, out: string | undefined): Promise<string | undefined> {
   if (out === undefined && task.patch === undefined) return undefined;
-  const { artifactRoots, assertOutDirectory, assertWritableFile } = await import("../files/outputs.ts");
+  const { artifactRoots, assertOutDirectory, assertTemporaryDirectory, assertWritableFile } = await import("../files/outputs.ts");
   artifactRoots(task.artifacts);
   if (task.patch !== undefined) await assertWritableFile(task.patch);
-  return out === undefined ? undefined : assertOutDirectory(out);
+  if (out !== undefined) return assertOutDirectory(out);
+  await assertTemporaryDirectory();
+  return undefined;
 }
 
 function isOwnBase(ref: string): boolean {

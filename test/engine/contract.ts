@@ -5,6 +5,7 @@ import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createRunId } from "../../src/core/ids.ts";
 import { connectEngine } from "../../src/engine/find-engine.ts";
+import { containerName, currentOwner, ownershipLabels } from "../../src/engine/ownership.ts";
 import type { Container, Engine, Image } from "../../src/engine/port.ts";
 import type { TempDirectory } from "../lab/temp-directory.ts";
 import { searchFor, specFor, standInGuest } from "./stand-in.ts";
@@ -174,11 +175,24 @@ export function engineContract(name: string, open: () => Promise<Subject>): void
       const spec = specFor(image);
       const container = await engine.create(spec);
       const listed = (await engine.list()).find(({ run }) => run === spec.run);
-      expect(listed).toMatchObject({ id: container.id, name: container.name, state: "created", kept: false });
+      expect(listed).toMatchObject({ id: container.id, name: container.name, state: "created", kept: false, image: image.ref });
       expect(listed?.owner.pid).toBe(process.pid);
       expect(listed?.labels).toMatchObject({ team: "tests" });
       expect(await engine.remove(spec.run)).toBe(true);
       expect(await engine.remove(spec.run)).toBe(false);
+    });
+
+    it("lists a container that carries no name of its image, and says what else the engine knows of it", async () => {
+      const run = createRunId();
+      const { id } = await found(engine, subject.imageRef);
+      const labels = Object.entries(ownershipLabels(run, { owner: currentOwner(), keep: false })).flatMap(([name, value]) => [
+        "--label",
+        `${name}=${value}`,
+      ]);
+      await subject.cli(["create", "--name", containerName(run), ...labels, id, "true"]);
+      const listed = (await engine.list()).find((container) => container.run === run);
+      expect([id.replace("sha256:", "").slice(0, 12), subject.imageRef]).toContain(listed?.image.replace(/^docker.io.library./, ""));
+      expect(await engine.remove(run)).toBe(true);
     });
 
     it("does not touch what only looks like ours", async () => {

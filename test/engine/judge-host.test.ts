@@ -54,11 +54,21 @@ describe("the judgement of a machine", () => {
   });
 
   it("fails a version that is known to be bad, and only warns where a distribution may have mended it", () => {
-    expect(finding({ components: [{ name: "runc", version: "1.1.5" }] }, "runc")).toMatchObject({
+    expect(finding({ components: [{ name: "docker", version: "20.10.8" }] }, "docker")).toMatchObject({
       status: "fail",
-      detail: expect.stringContaining("CVE-2024-21626"),
+      detail: expect.stringContaining("CVE-2021-41091"),
+      remedy: "Install docker 23.0.15, 25.0.6, 26.1.5, 27.1.1 or newer.",
     });
-    expect(finding({ components: [{ name: "runc", version: "1.1.5+ds1" }] }, "runc")).toMatchObject({ status: "warn" });
+    expect(finding({ components: [{ name: "docker", version: "20.10.8+dfsg1" }] }, "docker")).toMatchObject({ status: "warn" });
+  });
+
+  it("notes a flaw that no sandbox meets, with what keeps it away, and finds the version good", () => {
+    const found = judgeHost({ ...GOOD, components: [{ name: "runc", version: "1.1.13" }] }).filter(({ name }) => name === "runc");
+    expect(found).toEqual([
+      { name: "runc", status: "ok", detail: "1.1.13", remedy: "" },
+      { name: "runc", status: "note", detail: expect.stringMatching(/CVE-2024-45310 .* cannot be used here: .*--mount/), remedy: "" },
+      { name: "runc", status: "note", detail: expect.stringMatching(/CVE-2025-31133 .* cannot be used here: .*\/dev/), remedy: "" },
+    ]);
   });
 });
 

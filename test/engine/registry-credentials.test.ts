@@ -4,6 +4,7 @@ import { format, inspect } from "node:util";
 import { beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { connectEngine } from "../../src/engine/find-engine.ts";
 import { type CredentialSearch, findCredentials } from "../../src/engine/registry-credentials.ts";
+import { runCli } from "../lab/cli.ts";
 import { type TempDirectory, tempDirectory } from "../lab/temp-directory.ts";
 import { answer, type Behaviour, fakeEngine, VERSION } from "./fake-engine.ts";
 import { searchFor } from "./stand-in.ts";
@@ -102,6 +103,19 @@ describe("the login for a registry", () => {
     expect(await find("z.test/a")).toEqual({ registry: "z.test", username: "file", password: "file" });
   });
 
+  it("is looked for in the file when the helper is not installed, with a warning that names it", async () => {
+    const warnings: string[] = [];
+    const onWarning = (sentence: string): void => void warnings.push(sentence);
+    await configure({ credsStore: "none", auths: { "x.test": { auth: auth("file:file") } } });
+    expect(await find("x.test/a", { onWarning })).toEqual({ registry: "x.test", username: "file", password: "file" });
+    expect(await find("y.test/a", { onWarning })).toBeUndefined();
+    const path = home.join(".docker/config.json");
+    expect(warnings).toEqual([
+      `docker-credential-none, which ${path} names for x.test, is not installed; going on without it.`,
+      `docker-credential-none, which ${path} names for y.test, is not installed; going on without it.`,
+    ]);
+  });
+
   it("is none when the helper has not got it", async () => {
     await configure({ credsStore: "test" });
     await makeHelper("echo credentials not found in native keychain; exit 1");
@@ -163,14 +177,6 @@ describe("a login that cannot be had", () => {
     assertSilent(failure);
   });
 
-  it("is refused for a helper that is not there", async () => {
-    await configure({ credsStore: "none" });
-    await expect(find("x.test/a")).rejects.toMatchObject({
-      code: "PULL_FAILED",
-      message: expect.stringContaining("docker-credential-none is not in PATH"),
-    });
-  });
-
   it("is waited for no longer than it may take, also when a child of the helper holds on", async () => {
     await configure({ credsStore: "test" });
     await makeHelper("sleep 5");
@@ -226,6 +232,17 @@ describe("a pull", () => {
     const [run] = await pull("team/image");
     const told: unknown = JSON.parse(Buffer.from(run ?? "", "base64url").toString("utf8"));
     expect(told).toEqual({ identitytoken: SECRET, serveraddress: HUB });
+  });
+
+  it("goes on without a login when the helper is not installed, and the command line says so", async () => {
+    await configure({ credsStore: "none" });
+    expect(await pull("x.test/team/image:1")).toEqual([undefined, undefined]);
+    const run = ["run", "--image", "localhost:1/none:1", "--", "true"];
+    const sentence = `sandbox: docker-credential-none, which ${home.join(".docker/config.json")} names for localhost:1, is not installed; going on without it.\n`;
+    const { status, stderr } = await runCli(run, { env: { HOME: home.path } });
+    expect({ status, stderr }).toEqual({ status: 69, stderr: expect.stringContaining("(PULL_FAILED)") });
+    expect(stderr.startsWith(sentence)).toBe(true);
+    expect((await runCli([...run.slice(0, 1), "-q", ...run.slice(1)], { env: { HOME: home.path } })).stderr).not.toContain("credential");
   });
 
   it("sends nothing to a registry without a login", async () => {

@@ -38,8 +38,18 @@ describe("assertWritableFile", () => {
   it("takes a new file, an old one and a device", async () => {
     await using directory = await tempDirectory();
     await writeFile(directory.join("old"), "");
-    for (const path of [directory.join("d", "new"), directory.join("old"), "/dev/null"])
+    for (const path of [directory.join("new"), directory.join("old"), "/dev/null"])
       await expect(assertWritableFile(path)).resolves.toBeUndefined();
+  });
+
+  it("makes no directory: it names the one that is missing", async () => {
+    await using directory = await tempDirectory();
+    const path = directory.join("reprots", "fix.patch");
+    await expect(assertWritableFile(path)).rejects.toMatchObject({
+      code: "OUT_UNWRITABLE",
+      message: `The directory "${directory.join("reprots")}" for "${path}" does not exist.`,
+    });
+    expect(await readdir(directory.path)).toEqual([]);
   });
 
   it("refuses a directory, with the code it was given", async () => {

@@ -245,12 +245,12 @@ describe("events", () => {
 });
 
 describe("--keep", () => {
-  it("leaves a stopped container that ps shows and kill removes", async () => {
+  it("leaves a stopped container that ps shows, with its image as the user called it, and kill removes", async () => {
     const { result } = await runJson(["--keep", "--", "true"]);
     try {
       expect({ proof: result.proof, destroyed: result.destroyed }).toEqual({ proof: "kept", destroyed: false });
       expect(await containersOfRun(result.run)).toHaveLength(1);
-      expect((await runCli(["ps"])).stdout).toMatch(new RegExp(`${result.run}  exited \\(kept\\)`));
+      expect((await runCli(["ps"])).stdout).toMatch(new RegExp(`${result.run}  exited \\(kept\\)  ${TEST_IMAGES.busybox} `));
       expect((await runCli(["prune"])).stdout).not.toContain(result.run);
     } finally {
       expect((await runCli(["kill", result.run])).stdout).toBe(`${result.run}\n`);

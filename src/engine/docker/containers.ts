@@ -1,6 +1,6 @@
 import { SandboxError } from "../../core/errors.ts";
 import { isRunId } from "../../core/ids.ts";
-import { containerName, OWN_FILTER, recognise } from "../ownership.ts";
+import { containerName, LABEL, OWN_FILTER, recognise } from "../ownership.ts";
 import type { OwnedContainer } from "../port.ts";
 import { ASK_TIMEOUT, type Client } from "./client.ts";
 import { destroyContainer } from "./destroy.ts";
@@ -39,9 +39,14 @@ function parseListed(item: unknown): OwnedContainer | undefined {
     ...ours,
     id: stringAt(item, "Id"),
     name,
-    image: optionalStringAt(item, "Image") ?? "",
+    image: labels[LABEL.image] ?? shortId(optionalStringAt(item, "Image") ?? ""),
     state: optionalStringAt(item, "State") ?? "unknown",
     created: new Date(numberAt(item, "Created") * 1000),
     labels,
   };
+}
+
+/** Containers are made from ids, which is all that an engine has to say about the image of one that carries no name. */
+function shortId(image: string): string {
+  return /^sha256:[0-9a-f]{64}$/.test(image) ? image.slice("sha256:".length, "sha256:".length + 12) : image;
 }

@@ -1,7 +1,7 @@
 import type { Duplex } from "node:stream";
 import { SandboxError } from "../../core/errors.ts";
 import type { GuestFiles } from "../guest-files.ts";
-import { containerName, currentOwner, ownershipLabels } from "../ownership.ts";
+import { containerName, currentOwner, LABEL, ownershipLabels } from "../ownership.ts";
 import type { Autopsy, Container, ContainerSpec, Destroyed } from "../port.ts";
 import type { Watchdog } from "../watchdog.ts";
 import { type Answer, ASK_TIMEOUT, type Client } from "./client.ts";
@@ -130,7 +130,11 @@ function askCreate(
 ): Promise<Answer> {
   const body = containerBody(spec.posture, {
     imageId: spec.image.id,
-    labels: { ...spec.labels, ...ownershipLabels(spec.run, { owner: currentOwner(), keep: spec.keep }) },
+    labels: {
+      ...spec.labels,
+      ...ownershipLabels(spec.run, { owner: currentOwner(), keep: spec.keep }),
+      [LABEL.image]: spec.image.ref,
+    },
     guestVolume: volume,
     seccomp: dialect === "podman" ? seccompPath(volume) : files.seccomp,
     keep: spec.keep,
@@ -201,11 +205,22 @@ function cannotCreate(answer: Answer, { image, posture }: ContainerSpec): Sandbo
   if (answer.status === 404 || /no such image/i.test(message))
     return new SandboxError("NO_IMAGE", `The engine has no image ${image.ref}.`, `Pull it first: docker pull ${image.ref}.`);
   if (posture.runtime !== undefined && /runtime/i.test(message)) return runtimeMissing(posture.runtime, message);
+  const most = /range of CPUs is from .* to (\d+(?:\.\d+)?)/i.exec(message)?.[1];
+  if (most !== undefined) return tooManyCpus(posture.cpus, Number(most));
   return refused(answer, {
     code: "CREATE_FAILED",
     doing: "make the container",
     hint: "Run `sandbox doctor` to see what this engine cannot do.",
   });
+}
+
+/** Only the engine knows its machine, which may be another one than ours. */
+function tooManyCpus(wanted: number, most: number): SandboxError {
+  return new SandboxError(
+    "BAD_QUOTA",
+    `--cpus is "${wanted}", more than the ${most} that the engine's machine has.`,
+    `Write ${most} or less, such as --cpus ${most}.`,
+  );
 }
 
 function cannotStart(answer: Answer, { posture }: ContainerSpec): SandboxError {
