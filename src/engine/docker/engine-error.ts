@@ -1,4 +1,5 @@
 import { type ErrorCode, SandboxError, systemCode } from "../../core/errors.ts";
+import { toTlsError } from "./tls-error.ts";
 
 const LONGEST_MESSAGE = 400;
 
@@ -10,6 +11,8 @@ export function toEngineError(thrown: unknown, place: Place): SandboxError {
   if (thrown instanceof SandboxError) return thrown;
   const { url } = place;
   const code = systemCode(thrown);
+  const untrusted = toTlsError(thrown, url);
+  if (untrusted !== undefined) return untrusted;
   const said = place.explain();
   const because = said === "" ? "" : `: ${said}`;
   const cause = { cause: thrown };
@@ -48,14 +51,6 @@ export function toEngineError(thrown: unknown, place: Place): SandboxError {
       "ENGINE_REFUSED",
       `The engine at ${url} cannot be reached (${code}${because}).`,
       "Check the address given with --host or DOCKER_HOST.",
-      cause,
-    );
-  }
-  if (code !== undefined && /^(ERR_(SSL|TLS)|CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO|ERR_OSSL)/.test(code)) {
-    return new SandboxError(
-      "ENGINE_REFUSED",
-      `The engine at ${url} and this client do not trust each other (${code}).`,
-      "Check DOCKER_CERT_PATH (ca.pem, cert.pem, key.pem) and DOCKER_TLS_VERIFY.",
       cause,
     );
   }
