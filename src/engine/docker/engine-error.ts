@@ -3,16 +3,22 @@ import { toTlsError } from "./tls-error.ts";
 
 const LONGEST_MESSAGE = 400;
 
-/** What an engine is known by in messages; `explain` adds what the transport itself had to say, such as the last line of `ssh`. */
-export type Place = { readonly url: string; readonly explain: () => string };
+/** What an engine is known by in messages. */
+export type Place = {
+  readonly url: string;
+  /** What the transport itself had to say, such as the last line of `ssh`. */
+  readonly explain: () => string;
+  /** The transport's own error for what was thrown, where it knows better what stood in the way. */
+  readonly judge?: (thrown: unknown) => SandboxError | undefined;
+};
 
 /** Turns what a socket or the HTTP parser reported into an error of the engine group. */
 export function toEngineError(thrown: unknown, place: Place): SandboxError {
   if (thrown instanceof SandboxError) return thrown;
   const { url } = place;
   const code = systemCode(thrown);
-  const untrusted = toTlsError(thrown, url);
-  if (untrusted !== undefined) return untrusted;
+  const judged = place.judge?.(thrown) ?? toTlsError(thrown, url);
+  if (judged !== undefined) return judged;
   const said = place.explain();
   const because = said === "" ? "" : `: ${said}`;
   const cause = { cause: thrown };
