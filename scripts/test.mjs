@@ -17,6 +17,7 @@ const NEEDED = {
   mmdebstrap: "mmdebstrap",
   "musl-tools": "musl-gcc",
   "openssh-client": "ssh",
+  openssl: "openssl",
   patch: "patch",
   podman: "podman",
   procps: "ps",

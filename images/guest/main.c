@@ -68,7 +68,6 @@ static void widen(int fd, int bytes)
 
 static void set_up(void)
 {
-	need(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0 ? errno : 0, "becoming the reaper");
 	need(fill_standard_descriptors(), "the standard descriptors");
 	need(set_nonblocking(STDIN_FILENO), "standard input");
 	need(set_nonblocking(STDOUT_FILENO), "standard output");

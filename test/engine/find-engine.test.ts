@@ -8,7 +8,6 @@ import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { SandboxError } from "../../src/core/errors.ts";
 import { findEngine, nothingFound, type Place } from "../../src/engine/find-engine.ts";
-import { engineSocket } from "../lab/engine-api.ts";
 import { type TempDirectory, tempDirectory } from "../lab/temp-directory.ts";
 import { answer, BEHAVIOURS, fakeEngine, VERSION } from "./fake-engine.ts";
 
@@ -157,23 +156,5 @@ describe("the search for an engine", () => {
     const port = typeof address === "object" && address !== null ? address.port : 0;
     expect(await find({ host: `tcp://127.0.0.1:${port}` })).toBe(`tcp://127.0.0.1:${port}`);
     server.close();
-  });
-
-  it("reaches an engine over ssh and says what ssh said when it fails", async () => {
-    await using bin = await tempDirectory();
-    await writeFile(
-      bin.join("ssh"),
-      `#!/bin/sh\necho "$@" > ${bin.join("arguments")}\nexec docker -H unix://${engineSocket()} system dial-stdio\n`,
-      { mode: 0o755 },
-    );
-    const env = { PATH: `${bin.path}:${process.env["PATH"] ?? ""}` };
-    expect(await find({ host: "ssh://me@box:2222", env })).toBe("ssh://me@box:2222");
-    const { stdout } = await promisify(execFile)("cat", [bin.join("arguments")]);
-    expect(stdout).toBe("-T -o ConnectTimeout=30 -l me -p 2222 -- box docker system dial-stdio\n");
-    await writeFile(bin.join("ssh"), "#!/bin/sh\necho 'Permission denied (publickey).' >&2\nexit 255\n", { mode: 0o755 });
-    await expect(find({ host: "ssh://box", env })).rejects.toMatchObject({
-      code: "ENGINE_LOST",
-      message: expect.stringContaining("Permission denied (publickey)"),
-    });
   });
 });

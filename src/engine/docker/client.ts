@@ -29,6 +29,8 @@ export type Answer = { readonly status: number; readonly body: unknown };
 export type Client = {
   readonly url: string;
   readonly endpoint: Endpoint;
+  /** For errors about what this client has opened. */
+  readonly place: Place;
   /** Sends a request and reads its whole answer. Any HTTP status is an answer; throws `SandboxError` of the engine group otherwise. */
   ask(ask: Ask): Promise<Answer>;
   /** Sends a request and hands the answer's body over while it arrives. */
@@ -50,7 +52,7 @@ const SWITCHING_PROTOCOLS = 101;
 export async function createClient(endpoint: Endpoint, env: Readonly<Record<string, string | undefined>>): Promise<Client> {
   const connections = await openConnections(endpoint, env);
   const { modem } = new Docker(connections.options) as { readonly modem: Modem };
-  const place = { url: endpointUrl(endpoint), explain: connections.explain };
+  const place = { url: endpointUrl(endpoint), explain: connections.explain, judge: connections.judge };
 
   async function answerOf(response: IncomingMessage, clock: Clock): Promise<Answer> {
     try {
@@ -65,6 +67,7 @@ export async function createClient(endpoint: Endpoint, env: Readonly<Record<stri
   return {
     url: place.url,
     endpoint,
+    place,
     async ask(ask) {
       const clock = startClock(ask, place);
       return answerOf(await dial(modem, { ask, clock, place }), clock);

@@ -1,6 +1,7 @@
 import { Agent } from "node:http";
 import { inspect } from "node:util";
 import type { DockerOptions } from "dockerode";
+import type { SandboxError } from "../../core/errors.ts";
 import type { Endpoint } from "../endpoint.ts";
 
 /** How requests travel to one endpoint. Idle connections are kept for the next request until `close`. */
@@ -8,6 +9,8 @@ export type Connections = {
   readonly options: DockerOptions;
   /** What the way there has to say about a failure: the last words of `ssh`; empty for sockets. */
   readonly explain: () => string;
+  /** The error for what was thrown, where the way there knows better what stood in it. */
+  readonly judge: (thrown: unknown) => SandboxError | undefined;
   readonly close: () => void;
 };
 
@@ -28,8 +31,8 @@ export async function openConnections(endpoint: Endpoint, env: Readonly<Record<s
     }
     case "ssh": {
       const { createSshAgent } = await import("./ssh-agent.ts");
-      const { agent, explain } = createSshAgent(endpoint, env);
-      return { ...through(agent, { host: endpoint.host }), explain };
+      const { agent, explain, judge } = createSshAgent(endpoint, env);
+      return { ...through(agent, { host: endpoint.host }), explain, judge };
     }
   }
 }
@@ -48,6 +51,7 @@ function through(agent: Agent, where: DockerOptions): Connections {
   return {
     options: { ...unsaid, protocol: "http", pathPrefix: "/", ...where, agent: quiet(agent) } as DockerOptions,
     explain: () => "",
+    judge: () => undefined,
     close: () => agent.destroy(),
   };
 }

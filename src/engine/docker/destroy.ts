@@ -65,7 +65,7 @@ async function remove(client: Client, { id, deadline }: { readonly id: string; r
     if (flagAt(objectAt(left.body, "State"), "Paused")) await kill(client, id);
     return { outcome: "failed", why: stillThere(id, messageOf(answer)) };
   } catch (error) {
-    return { outcome: "failed", why: toEngineError(error, { url: client.url, explain: () => "" }) };
+    return { outcome: "failed", why: toEngineError(error, client.place) };
   }
 }
 

@@ -35,7 +35,7 @@ const CREATE_TIMEOUT = 60_000;
 export async function createContainer(workshop: Workshop, spec: ContainerSpec): Promise<Container> {
   const { client, watchdog } = workshop;
   const name = containerName(spec.run);
-  const pipe = createPipe({ url: client.url, explain: () => "" });
+  const pipe = createPipe(client.place);
   let id = await make(workshop, spec);
   let removal: Promise<boolean> | undefined;
   let attached = false;

@@ -12,6 +12,7 @@ import { findGuestVolume } from "./guest-volume.ts";
 import { type FindRegistryAuth, findImage, pullImage } from "./images.ts";
 import { isJson, optionalStringAt } from "./json.ts";
 import { type Dialect, dialectOf } from "./podman.ts";
+import { needsTls } from "./tls-error.ts";
 
 /** Where this package keeps what goes into containers. */
 export type Shipped = { readonly guestDirectory: string; readonly seccompFile: string; readonly watchdog?: Watchdog | undefined };
@@ -23,7 +24,8 @@ export type Found = { readonly client: Client; readonly info: EngineInfo; readon
 export async function greet(client: Client, timeout: number): Promise<Found> {
   const { status, body } = await client.ask({ method: "GET", path: "/version", timeout });
   const version = optionalStringAt(body, "Version");
-  if (status !== 200) throw notAnEngine(client.url, `it answers GET /version with status ${status}`);
+  if (status !== 200)
+    throw needsTls(client.url, { status, body }) ?? notAnEngine(client.url, `it answers GET /version with status ${status}`);
   if (!isJson(body) || version === undefined || optionalStringAt(body, "ApiVersion") === undefined)
     throw notAnEngine(client.url, "its answer to GET /version names no version");
   const dialect = dialectOf(body);

@@ -93,7 +93,7 @@ async function pullIfThere(client: Client, pull: Pull & { readonly answerWithin:
     return status === 200;
   } catch (error) {
     if (patience.signal.aborted && !signal.aborted) return false;
-    throw toEngineError(error, { url: client.url, explain: () => "" });
+    throw toEngineError(error, client.place);
   } finally {
     clearTimeout(clock);
   }
@@ -135,7 +135,7 @@ async function importTar(
     });
     await settle(body, { status, doing: `import ${ref}`, onProgress: () => undefined });
   } catch (error) {
-    throw toEngineError(rootfs.errored ?? error, { url: client.url, explain: () => "" });
+    throw toEngineError(rootfs.errored ?? error, client.place);
   } finally {
     rootfs.destroy();
   }

@@ -1,15 +1,24 @@
 import { type ErrorCode, SandboxError, systemCode } from "../../core/errors.ts";
+import { toTlsError } from "./tls-error.ts";
 
 const LONGEST_MESSAGE = 400;
 
-/** What an engine is known by in messages; `explain` adds what the transport itself had to say, such as the last line of `ssh`. */
-export type Place = { readonly url: string; readonly explain: () => string };
+/** What an engine is known by in messages. */
+export type Place = {
+  readonly url: string;
+  /** What the transport itself had to say, such as the last line of `ssh`. */
+  readonly explain: () => string;
+  /** The transport's own error for what was thrown, where it knows better what stood in the way. */
+  readonly judge?: (thrown: unknown) => SandboxError | undefined;
+};
 
 /** Turns what a socket or the HTTP parser reported into an error of the engine group. */
 export function toEngineError(thrown: unknown, place: Place): SandboxError {
   if (thrown instanceof SandboxError) return thrown;
   const { url } = place;
   const code = systemCode(thrown);
+  const judged = place.judge?.(thrown) ?? toTlsError(thrown, url);
+  if (judged !== undefined) return judged;
   const said = place.explain();
   const because = said === "" ? "" : `: ${said}`;
   const cause = { cause: thrown };
@@ -48,14 +57,6 @@ export function toEngineError(thrown: unknown, place: Place): SandboxError {
       "ENGINE_REFUSED",
       `The engine at ${url} cannot be reached (${code}${because}).`,
       "Check the address given with --host or DOCKER_HOST.",
-      cause,
-    );
-  }
-  if (code !== undefined && /^(ERR_(SSL|TLS)|CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO|ERR_OSSL)/.test(code)) {
-    return new SandboxError(
-      "ENGINE_REFUSED",
-      `The engine at ${url} and this client do not trust each other (${code}).`,
-      "Check DOCKER_CERT_PATH (ca.pem, cert.pem, key.pem) and DOCKER_TLS_VERIFY.",
       cause,
     );
   }

@@ -1,8 +1,10 @@
 import { Agent, type AgentOptions } from "node:http";
 import { Duplex } from "node:stream";
 import { execa } from "execa";
-import type { Endpoint } from "../endpoint.ts";
+import { type Endpoint, endpointUrl } from "../endpoint.ts";
+import type { Connections } from "./connections.ts";
 import { plain } from "./engine-error.ts";
+import { type SshEnd, toSshError } from "./ssh-error.ts";
 
 type SshEndpoint = Extract<Endpoint, { readonly kind: "ssh" }>;
 
@@ -11,22 +13,33 @@ const KEPT_BYTES = 2048;
 /**
  * An HTTP agent whose connections are processes: the system's `ssh` runs `docker system dial-stdio` on the other machine, which
  * connects its standard input and output with the engine there. Keys, agents, jump hosts and known hosts are those of `ssh`.
- * `explain` gives the last line that `ssh` wrote to standard error.
+ * `explain` gives the last line that `ssh` wrote to standard error, `judge` the error for a failure that `ssh` explains.
  */
 export function createSshAgent(
   endpoint: SshEndpoint,
   env: Readonly<Record<string, string | undefined>>,
-): { readonly agent: Agent; readonly explain: () => string } {
+): Pick<Connections, "explain" | "judge"> & { readonly agent: Agent } {
+  const place = { url: endpointUrl(endpoint), command: commandFor(endpoint) };
   let said = "";
+  let failed: SshEnd | undefined;
+  const explain = (): string => plain(said.trim().split("\n").at(-1) ?? "");
   const agent = new SshAgent({ keepAlive: true }, () =>
     dial(endpoint, {
       env,
       onStderr: (text) => {
         said = (said + text).slice(-KEPT_BYTES);
       },
+      onFailure: (status) => {
+        failed = { status, said: explain() };
+      },
     }),
   );
-  return { agent, explain: () => plain(said.trim().split("\n").at(-1) ?? "") };
+  return { agent, explain, judge: (thrown) => toSshError(place, thrown, failed) };
+}
+
+/** What a person types to get there. */
+function commandFor({ user, port, host }: SshEndpoint): string {
+  return ["ssh", ...(port === undefined ? [] : ["-p", String(port)]), user === undefined ? host : `${user}@${host}`].join(" ");
 }
 
 /** The arguments of `ssh` for one connection. */
@@ -50,16 +63,24 @@ class SshAgent extends Agent {
   }
 }
 
-/** The connection ends once the process has ended and said why: a broken pipe alone would hide the reason. */
-function dial(
-  endpoint: SshEndpoint,
-  { env, onStderr }: { readonly env: Readonly<Record<string, string | undefined>>; readonly onStderr: (text: string) => void },
-): Duplex {
+type Dialling = {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly onStderr: (text: string) => void;
+  /** Told the exit status of an `ssh` that did not end with 0. */
+  readonly onFailure: (status: number) => void;
+};
+
+/**
+ * The connection ends once the process has ended and said why: a broken pipe alone would hide the reason. The process gets a session of
+ * its own: the terminal's Ctrl-C is for us, who need the connection to clean up, and without a terminal `ssh` fails instead of asking.
+ */
+function dial(endpoint: SshEndpoint, { env, onStderr, onFailure }: Dialling): Duplex {
   const child = execa("ssh", sshArguments(endpoint), {
     stdin: "pipe",
     buffer: false,
     env,
     extendEnv: false,
+    detached: true,
     cleanup: false,
     reject: false,
   });
@@ -80,14 +101,26 @@ function dial(
     if (!connection.push(chunk)) child.stdout.pause();
   });
   void child.then(({ exitCode, signal, cause }) => {
-    if (exitCode === undefined && signal === undefined && cause instanceof Error) connection.destroy(cause);
-    else connection.push(null);
+    if (exitCode === undefined && signal === undefined && cause instanceof Error) return void connection.destroy(cause);
+    if (exitCode === 0) return void connection.finish();
+    if (exitCode !== undefined) onFailure(exitCode);
+    connection.destroy(Object.assign(new Error("ssh has failed"), { code: "ECONNRESET" }));
   });
   return connection;
 }
 
 /** `node:http` treats a connection as a socket: it asks for these, which mean nothing to a pair of pipes. */
 class ProcessSocket extends Duplex {
+  #idle = false;
+  #over = false;
+
+  /** The process is gone. Nobody reads from an idle connection, whose end would go unnoticed until it has swallowed the next request. */
+  finish(): void {
+    this.#over = true;
+    if (this.#idle) this.destroy();
+    else this.push(null);
+  }
+
   setTimeout(): this {
     return this;
   }
@@ -100,11 +133,16 @@ class ProcessSocket extends Duplex {
     return this;
   }
 
+  /** A request begins. */
   ref(): this {
+    this.#idle = false;
     return this;
   }
 
+  /** The agent keeps the connection for later requests. */
   unref(): this {
+    this.#idle = true;
+    if (this.#over) this.destroy();
     return this;
   }
 }
