@@ -18,6 +18,7 @@ const HOMES = {
   execa: ["^src/engine/", "^src/images/"],
   diff: ["^src/files/"],
   ignore: ["^src/files/"],
+  yaml: ["^src/policy/file/"],
 
   "tar-stream": ["^src/files/", "^src/engine/", "^src/images/"],
   zod: ["^src/(core|run|policy|batch)/[^/]*schema[^/]*\\.ts$"],
