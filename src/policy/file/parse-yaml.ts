@@ -28,7 +28,7 @@ export function parseYaml(text: string, faults: Faults): Parsed {
   return { root: document.contents === null ? undefined : toValue(document.contents, 0), where: countLines(text) };
 }
 
-/** Its own search for duplicate keys compares each key with all others, which takes hours for a file made for it. */
+/** Its own search for duplicate keys compares each key with all others, so its time grows with the square of a file made for it. */
 const OPTIONS = { version: "1.2", schema: "core", merge: false, resolveKnownTags: false, uniqueKeys: false, prettyErrors: false } as const;
 const HINT = "Write one document of YAML 1.2: check quotes, brackets and indentation here.";
 
