@@ -19,6 +19,7 @@ const HOMES = {
   diff: ["^src/files/"],
   ignore: ["^src/files/"],
   tldts: ["^src/egress/"],
+  yaml: ["^src/policy/file/"],
 
   "tar-stream": ["^src/files/", "^src/engine/", "^src/images/"],
   zod: ["^src/(core|run|policy|batch)/[^/]*schema[^/]*\\.ts$"],

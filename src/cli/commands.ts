@@ -48,7 +48,12 @@ export const COMMANDS: readonly CommandDescription[] = [
     flags: ENGINE_FLAGS,
     load: async () => (await import("./doctor.ts")).doctor,
   },
-  { usage: "schema <name>", about: "print a JSON Schema: result", flags: [], load: async () => (await import("./schema.ts")).schema },
+  {
+    usage: "schema <name>",
+    about: "print a JSON Schema: result or task",
+    flags: [],
+    load: async () => (await import("./schema.ts")).schema,
+  },
 ];
 
 /** The watchdog boots while the code of `run` is loaded and the engine is looked for: nobody waits for it later. */

@@ -1,8 +1,12 @@
 import { SandboxError } from "../core/errors.ts";
+import { taskFileJsonSchema } from "../policy/file/keys.ts";
 import { resultJsonSchema } from "../run/result-schema.ts";
 import type { Invocation } from "./invocation.ts";
 
-const SCHEMAS = new Map([["result", resultJsonSchema]]);
+const SCHEMAS = new Map<string, () => object>([
+  ["result", resultJsonSchema],
+  ["task", taskFileJsonSchema],
+]);
 
 /** `sandbox schema NAME`: the JSON Schema (draft 2020-12) of one of our documents. */
 export async function schema({ words }: Invocation): Promise<number> {

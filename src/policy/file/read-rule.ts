@@ -1,0 +1,67 @@
+import { isIP } from "node:net";
+import { type Entry, noteKey, noteMissing, type Reading, readEntries } from "./entries.ts";
+import { MAX_COUNT, MAX_PORT, METHOD, RULE_KEYS } from "./keys.ts";
+import type { FileRule } from "./task-file.ts";
+import { type Form, given, readFlag, readList, readSize, readText, readWhole, readWord } from "./values.ts";
+
+/** One item of `egress`. */
+export function readRule(reading: Reading, entry: Entry): FileRule {
+  const keys = readEntries(reading, entry, { known: RULE_KEYS });
+  const host = keys.get("host");
+  if (host === undefined && entry.value.kind === "map")
+    noteMissing(reading, entry, { key: "host", hint: "Write { host: NAME } in each rule." });
+  const text = (one: Entry): string => readText(reading, one);
+  const flag = (one: Entry | undefined): boolean => one !== undefined && readFlag(reading, one);
+  const count = (one: Entry): number => readWhole(reading, one, MAX_COUNT);
+  return {
+    host: host === undefined ? "" : text(host),
+    deny: flag(keys.get("deny")),
+    ports: readPorts(reading, keys.get("port"), keys.get("ports")),
+    ...given(keys.get("address"), (one) => ({ address: readWord(reading, one, ADDRESS) })),
+    private: flag(keys.get("private")),
+    ...given(keys.get("methods"), (one) => ({ methods: readList(reading, one, (item) => readWord(reading, item, METHOD_FORM)) })),
+    ...given(keys.get("paths"), (one) => ({ paths: readList(reading, one, text) })),
+    ...given(keys.get("rate"), (one) => ({ rate: text(one) })),
+    ...given(keys.get("burst"), (one) => ({ burst: count(one) })),
+    ...given(keys.get("maxBytes"), (one) => ({ maxBytes: readSize(reading, one) })),
+    ...given(keys.get("maxConnections"), (one) => ({ maxConnections: count(one) })),
+    ...given(keys.get("upgrade"), (one) => ({ upgrade: readUpgrades(reading, one) })),
+    ...given(keys.get("ca"), (one) => ({ ca: text(one) })),
+    where: reading.where(entry.offset),
+  };
+}
+
+const DEFAULT_PORTS = [443, 80];
+const ADDRESS: Form = {
+  fits: (text) => isIP(text) !== 0 && !text.includes("%"),
+  name: "an IP address",
+  hint: "Write an address such as 10.0.0.5 or fd00::5.",
+};
+const METHOD_FORM: Form = {
+  fits: (text) => METHOD.test(text),
+  name: "an HTTP method in upper case",
+  hint: "Write methods such as GET.",
+};
+const UPGRADE: Form = {
+  fits: (text) => text === "websocket",
+  name: "a protocol that a connection may change to",
+  hint: "Write websocket.",
+};
+
+function readPorts(reading: Reading, port: Entry | undefined, ports: Entry | undefined): readonly number[] {
+  if (port !== undefined && ports !== undefined) {
+    const later = port.offset > ports.offset ? port : ports;
+    noteKey(reading, later, { wrong: "stands beside its twin, so one of port and ports is too many", hint: "Keep one of them." });
+  }
+  if (port !== undefined) return [readWhole(reading, port, MAX_PORT)];
+  return ports === undefined ? DEFAULT_PORTS : readList(reading, ports, (item) => readWhole(reading, item, MAX_PORT));
+}
+
+/** One word or a list of words. */
+function readUpgrades(reading: Reading, entry: Entry): readonly "websocket"[] {
+  const readOne = (item: Entry): "websocket" => {
+    readWord(reading, item, UPGRADE);
+    return "websocket";
+  };
+  return entry.value.kind === "scalar" ? [readOne(entry)] : readList(reading, entry, readOne);
+}
