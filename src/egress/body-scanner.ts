@@ -70,7 +70,7 @@ function scanning(kind: BodyKind, { guarded, host, read }: Destination, mayChang
       if (!Buffer.isBuffer(part)) return part;
       parts.push(part);
       const hidden = finder.push(bytes);
-      if (hidden !== undefined) return refuse(hidden, ENCODED);
+      if (hidden !== undefined) return refuse(hidden, "its placeholder is encoded in the body, where no value can be put in");
     }
     return { kind: "pass", bytes: Buffer.concat(parts) };
   };
@@ -81,15 +81,9 @@ function scanning(kind: BodyKind, { guarded, host, read }: Destination, mayChang
   return {
     mayChangeLength,
     push: async (chunk) => refused ?? settle(await scan(search.push(chunk))),
-    async end() {
-      const last = refused ?? settle(await scan(search.end()));
-      const hidden = finder.end();
-      return last.kind === "refused" || hidden === undefined ? last : settle(refuse(hidden, ENCODED));
-    },
+    end: async () => refused ?? settle(await scan(search.end())),
   };
 }
-
-const ENCODED = "its placeholder is encoded in the body, where no value can be put in";
 
 function encodeFor({ contentType }: BodyKind, value: string): Buffer {
   const type = (contentType ?? "").split(";")[0]?.trim().toLowerCase() ?? "";

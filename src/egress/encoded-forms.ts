@@ -10,8 +10,10 @@ export function encodedForms(text: string): readonly string[] {
   if (bytes.length < SHORT) return [text];
   const base64 = base64Cores(bytes);
   const base64url = base64.map((core) => core.replaceAll("+", "-").replaceAll("/", "_"));
+  const wrapped = base64.flatMap((core) => [...percentForms(Buffer.from(core)), ...jsonForms(core)]);
   const hex = bytes.toString("hex");
-  return [...new Set([text, ...base64, ...base64url, hex, hex.toUpperCase(), ...percentForms(bytes), ...jsonForms(text)])];
+  const all = [text, ...base64, ...base64url, ...wrapped, hex, hex.toUpperCase(), ...percentForms(bytes), ...jsonForms(text)];
+  return [...new Set(all)];
 }
 
 /**

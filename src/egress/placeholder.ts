@@ -34,29 +34,26 @@ export function findAnySpelling(text: string, guarded: readonly Guarded[]): Guar
   );
 }
 
-export type SpellingFinder = { push(chunk: Buffer): Guarded | undefined; end(): Guarded | undefined };
+export type SpellingFinder = { push(chunk: Buffer): Guarded | undefined };
 
-/** The same over a stream, in exact case and one round. Keeps at most one placeholder's length. */
+/**
+ * The same over a stream, in exact case and one round. Keeps at most one placeholder's length,
+ * and needs no end: no spelling is the beginning of another, so each is found with its last byte.
+ */
 export function createSpellingFinder(guarded: readonly Guarded[]): SpellingFinder {
   const needles = guarded.flatMap((secret) =>
     [secret.placeholder, ...base64Cores(Buffer.from(secret.placeholder))].map((text) => ({ secret, bytes: Buffer.from(text) })),
   );
   const search = createNeedleSearch(needles.map(({ bytes }) => bytes));
   let open = "";
-  const look = (text: string): Guarded | undefined => {
-    const found = search.push(Buffer.from(unescapeText(text), "latin1")).find((segment) => segment.kind === "found");
-    return found === undefined ? undefined : needles[found.needle]?.secret;
-  };
   return {
     push(chunk) {
       const text = open + chunk.toString("latin1");
       open = OPEN_ESCAPE.exec(text.slice(-LONGEST_ESCAPE))?.[0] ?? "";
-      return look(text.slice(0, text.length - open.length));
-    },
-    end() {
-      const found = look(open);
-      const rest = search.end().find((segment) => segment.kind === "found");
-      return found ?? (rest === undefined ? undefined : needles[rest.needle]?.secret);
+      const found = search
+        .push(Buffer.from(unescapeText(text.slice(0, text.length - open.length)), "latin1"))
+        .find((segment) => segment.kind === "found");
+      return found === undefined ? undefined : needles[found.needle]?.secret;
     },
   };
 }

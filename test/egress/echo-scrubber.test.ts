@@ -59,6 +59,15 @@ describe("createEchoScrubber", () => {
     },
   );
 
+  it("finds base64 that is itself in a URL or in JSON which escapes slashes", async () => {
+    const value = "????>>>>~~~~????";
+    const secrets = await known(value);
+    const base64 = Buffer.from(value).toString("base64").replace(/=*$/, "");
+    expect(base64).toMatch(/[+/]/);
+    for (const text of [encodeURIComponent(base64), base64.replaceAll("/", "\\/")])
+      expect(secrets.scrubText(text)).toMatch(new RegExp(`^${placeholderOf(secrets)}.?$`));
+  });
+
   it("passes on at once what can't be an echo", async () => {
     const scrubber = (await known("a-long-enough-value")).createEchoScrubber();
     expect(scrubber.push(Buffer.from("event: 1\n\n")).toString()).toBe("event: 1\n\n");

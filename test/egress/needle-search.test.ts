@@ -41,6 +41,23 @@ describe("createNeedleSearch", () => {
     expect(show(search.push(Buffer.from("ts")))).toBe("neets");
   });
 
+  it("never holds back a whole needle's length", () => {
+    const word = fc.string({ unit: fc.constantFrom("a", "b"), minLength: 1, maxLength: 6 });
+    fc.assert(
+      fc.property(fc.array(word, { minLength: 1, maxLength: 4 }), fc.array(word, { maxLength: 20 }), (needles, chunks) => {
+        const search = createNeedleSearch(needles.map((needle) => Buffer.from(needle)));
+        let open = 0;
+        for (const chunk of chunks) {
+          open += chunk.length;
+          for (const segment of search.push(Buffer.from(chunk)))
+            open -= segment.kind === "bytes" ? segment.bytes.length : (needles[segment.needle]?.length ?? 0);
+          expect(open).toBeLessThan(Math.max(...needles.map(({ length }) => length)));
+        }
+      }),
+      { numRuns: 1000 },
+    );
+  });
+
   it("passes 16 MiB made of beginnings in a few seconds", () => {
     const search = createNeedleSearch(Array.from({ length: 40 }, (_, index) => Buffer.from(`sbx-secret-${index}-${"0".repeat(32)}`)));
     const chunk = Buffer.from("sbx-secret-1-000000000000000".repeat(2341));
