@@ -18,6 +18,8 @@ export const ERROR_STATUS = {
   BAD_RULE: 64,
   BAD_COMMAND: 64,
   BAD_TASK_FILE: 64,
+  BAD_RATE: 64,
+  BAD_SECRET: 64,
   WORKSPACE_MISSING: 64,
   WORKSPACE_UNREADABLE: 64,
   WORKSPACE_TOO_LARGE: 64,
@@ -34,6 +36,8 @@ export const ERROR_STATUS = {
   BUILD_FAILED: 69,
   RUNTIME_MISSING: 69,
   UNSUPPORTED: 69,
+  // Like an engine or an image: something the run needs is not to be had. 77 would say that we may not, which a missing value is not.
+  SECRET_UNAVAILABLE: 69,
   NO_SUCH_RUN: 64,
   OUT_UNWRITABLE: 73,
   RESULT_UNWRITABLE: 73,
