@@ -18,6 +18,8 @@ const HOMES = {
   execa: ["^src/engine/", "^src/images/"],
   diff: ["^src/files/"],
   ignore: ["^src/files/"],
+  "@peculiar/x509": ["^src/identity/"],
+  "reflect-metadata": ["^src/identity/"],
 
   "tar-stream": ["^src/files/", "^src/engine/", "^src/images/"],
   zod: ["^src/(core|run|policy|batch)/[^/]*schema[^/]*\\.ts$"],
