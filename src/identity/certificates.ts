@@ -1,7 +1,7 @@
 import { KeyObject, randomBytes, webcrypto, X509Certificate } from "node:crypto";
+import type * as X509 from "@peculiar/x509";
 import { nameConstraints } from "./name-constraints.ts";
 
-type Library = typeof import("@peculiar/x509");
 type Key = webcrypto.CryptoKey;
 
 /** When a certificate is valid, both ends included; whole seconds count. */
@@ -49,7 +49,7 @@ export async function issueAuthority(names: readonly string[], validity: Validit
 
 /**
  * Issues a leaf for one DNS name, valid as long as its authority, and does not ask whether the authority may. Each leaf has a key of its own: making
- * one costs a fraction of the signature's price, and a key that a peer gets out of one connection speaks for one name only. The name is in the
+ * one takes a thirtieth of the time that the certificate does, and a key that gets lost speaks for one name only. The name is in the
  * subjectAltName alone, which is critical because the subject is empty (RFC 5280, section 4.2.1.6): nobody is to trust a common name.
  */
 export async function issueLeaf(authority: Authority, name: string): Promise<Leaf> {
@@ -81,7 +81,7 @@ export async function issueLeaf(authority: Authority, name: string): Promise<Lea
 }
 
 /** Loaded with the first certificate, since most runs intercept nothing. The library refuses to load without the polyfill before it. */
-async function loadLibrary(): Promise<Library> {
+async function loadLibrary(): Promise<typeof X509> {
   await import("reflect-metadata");
   return import("@peculiar/x509");
 }

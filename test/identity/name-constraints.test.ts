@@ -14,7 +14,7 @@ describe("a leaf that the authority signed although it must not", () => {
     ["badexample.com", ["example.com"]],
     ["com", ["example.com"]],
     ["example.com", ["www.example.com"]],
-    ["*.org", ["example.com", "example.net"]],
+    ["*.example.org", ["example.com", "example.net"]],
   ])("for %s below %j verifies nowhere, while one inside does", async (name, names) => {
     const authority = await issueAuthority(names, validity);
     const inside = `in.${names[0]}`;
