@@ -20,6 +20,8 @@ const HOMES = {
   ignore: ["^src/files/"],
   tldts: ["^src/egress/"],
   yaml: ["^src/policy/file/"],
+  "@peculiar/x509": ["^src/identity/"],
+  "reflect-metadata": ["^src/identity/"],
 
   "tar-stream": ["^src/files/", "^src/engine/", "^src/images/"],
   zod: ["^src/(core|run|policy|batch)/[^/]*schema[^/]*\\.ts$"],
