@@ -37,7 +37,7 @@ static struct command *open_command(uint32_t id, uint32_t window)
 	struct source *sources[] = { &command->report, &command->input, &command->output[0], &command->output[1] };
 	for (size_t at = 0; at < sizeof sources / sizeof *sources; at++)
 		*sources[at] = (struct source){ .fd = -1, .owner = &command->operation };
-	inflow_open(&command->in);
+	inflow_open(&command->in, GUEST_WINDOW);
 	for (int side = 0; side < SIDES; side++)
 		outflow_open(&command->out[side], window);
 	command->next = commands;

@@ -1,4 +1,4 @@
-/* What the host has opened: commands, unpacks and packs, found by stream id, and the queue of those
+/* What is under way: commands, unpacks, packs and connections, found by stream id, and the queue of those
  * that can go on. */
 #ifndef OPERATION_H
 #define OPERATION_H
@@ -7,7 +7,7 @@
 
 #include "frame.h"
 
-enum operation_kind { COMMAND, UNPACKING, PACKING };
+enum operation_kind { COMMAND, UNPACKING, PACKING, LISTENER, CONNECTED };
 
 struct operation {
 	enum operation_kind kind;

@@ -12,6 +12,7 @@ enum {
 	MIN_WINDOW = 4096,
 	MAX_WINDOW = 1048576,
 	GUEST_WINDOW = 524288,
+	CONNECTION_WINDOW = 262144,
 	MAX_OUTSTANDING = 2147483647,
 	MAX_STREAM = 0x7fffffff,
 	MAX_WATCHED = 16,
@@ -46,6 +47,11 @@ enum frame_type {
 	PACK = 0x31,
 	DONE = 0x32,
 	NOTE = 0x33,
+	LISTEN = 0x40,
+	LISTENING = 0x41,
+	DATAGRAM = 0x42,
+	CONNECTION = 0x43,
+	RESET = 0x44,
 };
 
 static inline uint16_t get_u16(const uint8_t *at)

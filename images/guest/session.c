@@ -5,7 +5,10 @@
 #include <unistd.h>
 
 #include "command.h"
+#include "connection.h"
+#include "datagram.h"
 #include "fault.h"
+#include "listener.h"
 #include "output.h"
 #include "pack.h"
 #include "quiesce.h"
@@ -46,6 +49,14 @@ static void take_welcome(const struct frame *frame)
 
 static void take_control(const struct frame *frame)
 {
+	if (frame->type == LISTEN) {
+		listener_open(frame, host_window);
+		return;
+	}
+	if (frame->type == DATAGRAM) {
+		datagram_answer(frame);
+		return;
+	}
 	bool fits = frame->type == PING ? frame->length == 8 : frame->length == 0;
 	if (!fits)
 		violation("a control frame of a wrong length");
@@ -90,6 +101,10 @@ void session_frame(const struct frame *frame)
 	}
 	if (frame->stream == 0) {
 		take_control(frame);
+		return;
+	}
+	if (frame->stream > MAX_STREAM) {
+		connection_frame(frame);
 		return;
 	}
 	if (frame->stream > highest_stream) {

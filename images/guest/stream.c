@@ -8,11 +8,11 @@
 #include "output.h"
 
 /* A frame of credit for each quarter of the window keeps a fast sender busy and costs next to nothing. */
-enum { GRANT_AT = GUEST_WINDOW / 4 };
+enum { GRANTS_PER_WINDOW = 4 };
 
-void inflow_open(struct inflow *in)
+void inflow_open(struct inflow *in, uint32_t window)
 {
-	*in = (struct inflow){ .credit = GUEST_WINDOW };
+	*in = (struct inflow){ .window = window, .credit = window };
 }
 
 void inflow_take(struct inflow *in, size_t length)
@@ -39,11 +39,11 @@ void inflow_keep(struct inflow *in, const uint8_t *bytes, size_t length)
 	if (length == 0 || in->stopped)
 		return;
 	if (in->queue == NULL) {
-		in->queue = malloc(GUEST_WINDOW);
+		in->queue = malloc(in->window);
 		if (in->queue == NULL)
 			fault(ENOMEM, "no memory for waiting input");
 	}
-	if (GUEST_WINDOW - in->queue_end < length) {
+	if (in->window - in->queue_end < length) {
 		memmove(in->queue, in->queue + in->queue_start, waiting);
 		in->queue_start = 0;
 		in->queue_end = waiting;
@@ -77,7 +77,7 @@ void inflow_consumed(struct inflow *in, uint32_t stream, size_t length)
 {
 	uint8_t payload[4];
 	in->owed += (uint32_t)length;
-	if (in->owed < GRANT_AT || in->ended || in->stopped)
+	if (in->owed < in->window / GRANTS_PER_WINDOW || in->ended || in->stopped)
 		return;
 	put_u32(payload, in->owed);
 	output_frame(stream, CREDIT, payload, sizeof payload);

@@ -8,11 +8,12 @@
 
 /* What the host sends us. */
 struct inflow {
+	uint32_t window;  /* bytes that may be under way or wait here */
 	uint32_t credit;  /* DATA bytes that the host may still send */
 	uint32_t owed;    /* handed on and not yet granted again */
 	bool ended;       /* the host sent EOF */
 	bool stopped;     /* nobody wants more */
-	uint8_t *queue;   /* GUEST_WINDOW bytes, allocated while something waits */
+	uint8_t *queue;   /* `window` bytes, allocated while something waits */
 	size_t queue_start;
 	size_t queue_end;
 };
@@ -24,7 +25,7 @@ struct outflow {
 	bool stopped; /* the host sent STOP */
 };
 
-void inflow_open(struct inflow *in);
+void inflow_open(struct inflow *in, uint32_t window);
 /* Counts arriving DATA; a violation when it was not granted. */
 void inflow_take(struct inflow *in, size_t length);
 /* Counts the host's EOF; a violation when it is the second. */

@@ -103,7 +103,7 @@ void unpack_open(const struct frame *frame)
 		fault(ENOMEM, "no memory for an unpack");
 	unpack->operation = (struct operation){ .kind = UNPACKING, .id = frame->stream, .step = step, .release = release };
 	unpack->untar.place = &unpack->place;
-	inflow_open(&unpack->in);
+	inflow_open(&unpack->in, GUEST_WINDOW);
 	int error = place_open(&unpack->place, directory);
 	if (error != 0) {
 		output_failed(frame->stream, STAGE_DIRECTORY, error, directory);

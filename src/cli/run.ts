@@ -50,6 +50,7 @@ async function runOn(task: Task, options: Options, { presenter, interactive, wat
     onOutput: presenter.onOutput,
     onEvent: presenter.onEvent,
     interrupts,
+    roots: async () => (await import("../egress/host-roots.ts")).readHostRoots(process.env),
     ...(interactive || !process.stdin.isTTY ? { stdin: process.stdin } : {}),
     ...(task.terminal ? { terminal } : {}),
   };
@@ -91,6 +92,10 @@ async function requestOf(command: readonly string[], options: Options): Promise<
     ...text("out", "out"),
     ...text("patch", "patch"),
     env: await readEnvironment(options.list("env"), options.list("envFile"), process.env),
+    allow: options.list("allow"),
+    allowPrivate: options.flag("allowPrivate"),
+    ...text("rate", "rate"),
+    ...text("maxEgress", "maxEgress"),
     ...text("memory", "memory"),
     ...text("cpus", "cpus"),
     ...text("pids", "pidsLimit"),

@@ -19,10 +19,11 @@ export function summarise(result: RunResult, { mode, task, verbose }: PresenterO
       `sandbox: ${result.artifacts.length} artifact${result.artifacts.length === 1 ? "" : "s"} in ${sanitiseLine(task.out ?? `sandbox-out/${result.run}`)}`,
     );
   }
+  if (mode === "stream" && result.egress.some(({ decision }) => decision === "denied")) lines.push(...denials(result));
   if (mode === "stream" && result.proof === "kept")
     lines.push(`sandbox: kept as the container sandbox-${result.run}; remove it with: sandbox kill ${result.run}`);
   if (mode === "stream" && result.exit.code === 0 && result.limits.memory.peak === null) lines.push(UNCONFIRMED);
-  if (verbose) lines.push(details(result));
+  if (verbose) lines.push(details(result, task));
   return lines.map((line) => `${line}\n`).join("");
 }
 
@@ -38,8 +39,29 @@ function refusals({ refused }: RunResult): string {
   return `sandbox: ${refused.length} path${refused.length === 1 ? " was" : "s were"} refused: ${shown.join(", ")}${more}`;
 }
 
-function details({ run, phases, usage, limits, destroyed, proof }: RunResult): string {
+/** What was refused on the way out, each host once, and what would let it. */
+function denials({ egress }: RunResult): readonly string[] {
+  const denied = egress.filter(({ decision }) => decision === "denied");
+  const places = denied.map(
+    ({ host, port, why }) => `${sanitiseLine(port === null ? host : `${host}:${port}`)} (${sanitiseLine(why ?? "")})`,
+  );
+  const more = places.length > SHOWN ? `, and ${places.length - SHOWN} more` : "";
+  const count = denied.reduce((sum, { connections }) => sum + connections, 0);
+  const unknown = [...new Set(denied.filter(({ rule, port }) => rule === null && port === null).map(({ host }) => sanitiseLine(host)))];
+  const named = `sandbox: ${count} attempt${count === 1 ? "" : "s"} to get out ${count === 1 ? "was" : "were"} refused: ${places.slice(0, SHOWN).join(", ")}${more}`;
+  return unknown.length === 0
+    ? [named]
+    : [
+        named,
+        `  Allow with: ${unknown
+          .slice(0, SHOWN)
+          .map((host) => `--allow ${host}`)
+          .join(" ")}`,
+      ];
+}
+
+function details({ run, phases, usage, destroyed, proof }: RunResult, task: PresenterOptions["task"]): string {
   const spent = Object.entries(phases).map(([phase, ms]) => `${phase} ${formatDuration(ms)}`);
-  const memory = usage.memoryPeak === null ? "" : `, memory ${formatSize(usage.memoryPeak)} of ${formatSize(limits.memory.limit)}`;
+  const memory = usage.memoryPeak === null ? "" : `, memory ${formatSize(usage.memoryPeak)} of ${formatSize(task.quotas.memoryBytes)}`;
   return `sandbox: run ${run}: ${spent.join(", ")}${memory}; ${destroyed ? `destroyed (${proof})` : `not shown to be destroyed: ${sanitiseLine(proof)}`}`;
 }

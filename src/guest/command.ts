@@ -1,7 +1,8 @@
 import type { Readable, Writable } from "node:stream";
 import { SandboxError } from "../core/errors.ts";
 import { errnoName } from "../core/signals.ts";
-import { CreditReadable, CreditWritable, type Send } from "./credit-stream.ts";
+import type { Send } from "./credit.ts";
+import { CreditReadable, CreditWritable } from "./credit-stream.ts";
 import { encodeStrings, FrameType, frameName, MAX_PAYLOAD } from "./frame.ts";
 import { createSettler, type Operation } from "./operation.ts";
 import { violation } from "./violation.ts";

@@ -1,5 +1,5 @@
 import type { Writable } from "node:stream";
-import type { Send } from "./credit-stream.ts";
+import type { Send } from "./credit.ts";
 import { encodeHeader } from "./frame.ts";
 
 /** Writes frames to the pipe; those of one turn of the event loop leave together. Nothing is written to a pipe that is gone. */

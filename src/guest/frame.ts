@@ -31,6 +31,11 @@ export const FrameType = {
   PACK: 0x31,
   DONE: 0x32,
   NOTE: 0x33,
+  LISTEN: 0x40,
+  LISTENING: 0x41,
+  DATAGRAM: 0x42,
+  CONNECTION: 0x43,
+  RESET: 0x44,
 } as const;
 
 /** The name of a frame type for error sentences. */

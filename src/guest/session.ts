@@ -1,10 +1,11 @@
 import type { Duplex } from "node:stream";
 import { SandboxError, toSandboxError } from "../core/errors.ts";
 import { type Command, type CommandRequest, openCommand } from "./command.ts";
-import type { Send } from "./credit-stream.ts";
+import type { Send } from "./credit.ts";
 import { CONTROL_STREAM, encodeStrings, FrameType, frameName, MAGIC, PROTOCOL_VERSION } from "./frame.ts";
 import { createFrameReader } from "./frame-reader.ts";
 import { createSender } from "./frame-writer.ts";
+import { FIRST_CONNECTION, Network } from "./network.ts";
 import { createSettler, type Operation, type Settler } from "./operation.ts";
 import { decodeStats, type GuestStats } from "./stats.ts";
 import { openPack, openUnpack, type Pack, type PackRequest, type Unpack } from "./transfer.ts";
@@ -33,6 +34,8 @@ const KNOCK_MS = 1_000;
 export class Session {
   /** Settles, never rejects, with the reason when the pipe is lost. */
   readonly lost: Promise<SandboxError>;
+  /** The sandbox's own loopback. */
+  readonly network: Network;
   /** Settles when both ends agree on the version. */
   readonly opened: Promise<unknown>;
   readonly #pipe: Duplex;
@@ -53,6 +56,7 @@ export class Session {
     this.#pipe = pipe;
     this.#watch = options.watch;
     this.#send = createSender(pipe);
+    this.network = new Network(this.#send);
     this.opened = this.#opened.promise;
     this.lost = this.#lost.promise;
     this.#listen();
@@ -103,6 +107,7 @@ export class Session {
   #listen(): void {
     const read = createFrameReader((stream, type, payload) => {
       if (stream === CONTROL_STREAM) this.#acceptControl(type, payload);
+      else if (stream >= FIRST_CONNECTION) this.network.accept(stream, type, payload);
       else this.#acceptOperation(stream, type, payload);
     });
     const ended = (): void => {
@@ -148,6 +153,7 @@ export class Session {
     else if (type === FrameType.STATS) takeReply(this.#stats, type).resolve(decodeStats(payload, this.#watch.length));
     else if (type === FrameType.PONG) takeReply(this.#pongs, type).resolve(undefined);
     else if (type === FrameType.FAULT) this.#fail(guestFault(payload));
+    else if (type === FrameType.LISTENING || type === FrameType.DATAGRAM) this.network.acceptControl(type, payload);
     else throw violation(`${frameName(type)} on the control stream`);
   }
 
@@ -215,6 +221,7 @@ export class Session {
     for (const waiting of [...this.#quiesced, ...this.#stats, ...this.#pongs]) waiting.reject(error);
     for (const operation of new Set(this.#operations.values())) operation.fail(error);
     this.#operations.clear();
+    this.network.fail(error);
     this.#lost.resolve(error);
     this.#pipe.destroy();
   }

@@ -1,5 +1,6 @@
 import { SandboxError } from "../core/errors.ts";
 import { parseDuration, parseSize } from "../core/units.ts";
+import { parseAllow, type RuleSpec } from "./egress-spec.ts";
 import {
   assertCommand,
   assertEnvironment,
@@ -44,6 +45,14 @@ export type TaskRequest = {
   /** File for the workspace's changes as a unified diff. */
   readonly patch?: string;
   readonly env?: Readonly<Record<string, string>>;
+  /** What may leave, each as `--allow` takes it. Default nothing. */
+  readonly allow?: readonly string[];
+  /** Allowed names may resolve to addresses of private networks. Default false. */
+  readonly allowPrivate?: boolean;
+  /** `30/m`, for each rule. Default unlimited. */
+  readonly rate?: string;
+  /** Bytes out in all. Default unlimited. */
+  readonly maxEgress?: string;
   /** Default 512m, without swap. */
   readonly memory?: string;
   /** Default 1. */
@@ -84,6 +93,8 @@ export type Task = {
   readonly out: string | undefined;
   readonly patch: string | undefined;
   readonly env: Readonly<Record<string, string>>;
+  /** An empty list of rules lets nothing out. */
+  readonly egress: { readonly rules: readonly RuleSpec[]; readonly maxBytes: number | undefined };
   readonly quotas: Quotas;
   readonly user: { readonly uid: number; readonly gid: number };
   readonly runtime: string | undefined;
@@ -144,6 +155,7 @@ export function resolveTask(request: TaskRequest): Task {
     out: request.out,
     patch: request.patch,
     env: request.env ?? {},
+    egress: resolveEgress(request),
     quotas: resolveQuotas(request),
     user: parseUser(request.user ?? String(DEFAULT_UID)),
     runtime: request.runtime,
@@ -153,6 +165,17 @@ export function resolveTask(request: TaskRequest): Task {
     terminal: request.terminal ?? false,
   };
   return Object.freeze(task);
+}
+
+function resolveEgress({ allow = [], allowPrivate = false, rate, maxEgress }: TaskRequest): Task["egress"] {
+  if (allow.length === 0 && (allowPrivate || rate !== undefined || maxEgress !== undefined))
+    throw new SandboxError(
+      "USAGE",
+      "--allow-private, --rate and --max-egress say how something may leave, but nothing may.",
+      "Name what may be reached with --allow HOST.",
+    );
+  const rules = allow.flatMap(parseAllow).map((rule) => ({ ...rule, allowPrivate, rate }));
+  return { rules, maxBytes: maxEgress === undefined ? undefined : parseSize(maxEgress, "--max-egress") };
 }
 
 function resolveQuotas(request: TaskRequest): Quotas {

@@ -14,6 +14,8 @@ export type RunContext = {
   readonly keepOutput: boolean;
   /** The size of the caller's terminal, for a task with one, and its changes. */
   readonly terminal?: TerminalSize & { readonly onResize: (listener: (size: TerminalSize) => void) => void };
+  /** PEM certificates that the machine trusts, for looking into TLS; left out, those of Node.js. */
+  readonly roots?: () => Promise<readonly string[]>;
   /** Ask the run to end: the command gets the named signal first. Aborting a second one ends it at once. */
   readonly interrupts?: Interrupts;
 };

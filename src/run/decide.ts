@@ -5,6 +5,7 @@ import { inodesOf, type Posture, resolvePosture } from "../engine/posture.ts";
 import type { Workspace } from "../files/scan-workspace.ts";
 import { DEFAULT_IMAGE } from "../policy/task.ts";
 import type { RunContext } from "./context.ts";
+import { type EgressPlan, planEgress } from "./egress.ts";
 import type { RunRecord } from "./record.ts";
 
 /** Everything that is settled before a container exists. */
@@ -16,6 +17,7 @@ export type Plan = {
   readonly out: string | undefined;
   /** SHA-256 of every file as it was copied in, by path; filled by copy-in for a patch. */
   readonly digests: Map<string, string>;
+  readonly egress: EgressPlan;
 };
 
 /** Judges the task against the host, the image and the engine. Refuses before anything is started. */
@@ -24,7 +26,7 @@ export async function decide(record: RunRecord, context: RunContext): Promise<Pl
   record.engine = context.engine.info;
   record.emit({ type: "run.started", command: task.command, image: task.image.ref });
   const out = await prepareOutputs(record, task.artifacts.length === 0 ? undefined : (task.out ?? `sandbox-out/${run}`));
-  const [workspace, mounts] = await Promise.all([scan(record), resolveMounts(record)]);
+  const [workspace, mounts, egress] = await Promise.all([scan(record), resolveMounts(record), planEgress(task)]);
   const image = await ensureImage(record, context);
   record.image = image;
   const posture = resolvePosture({
@@ -39,7 +41,7 @@ export async function decide(record: RunRecord, context: RunContext): Promise<Pl
     mounts,
     imageVolumes: image.volumes,
   });
-  return { image, posture, workspace, out, digests: new Map() };
+  return { image, posture, workspace, out, digests: new Map(), egress };
 }
 
 async function ensureImage(record: RunRecord, { engine }: RunContext): Promise<Image> {

@@ -1,4 +1,5 @@
 import type { ErrorReport } from "../core/errors.ts";
+import type { EgressEvent } from "../egress/book.ts";
 import type { RunResult } from "./result-schema.ts";
 
 /** What happens during a run, in order. `t` is ISO 8601 in UTC with milliseconds. */
@@ -18,6 +19,7 @@ export type RunEventBody =
   | { readonly type: "exec.started"; readonly pid: number }
   | { readonly type: "stdout" | "stderr"; readonly text: string }
   | { readonly type: "stdout" | "stderr"; readonly base64: string }
+  | EgressEvent
   | { readonly type: "limit.hit"; readonly limit: string; readonly value: number | null }
   | { readonly type: "exec.exited"; readonly code: number | null; readonly signal: string | null }
   | { readonly type: "artifact"; readonly path: string; readonly bytes: number; readonly sha256: string }

@@ -7,6 +7,7 @@ import type { Command } from "../guest/command.ts";
 import type { Session } from "../guest/session.ts";
 import type { RunContext } from "./context.ts";
 import type { Plan } from "./decide.ts";
+import { openEgress } from "./egress.ts";
 import { endingOfError } from "./ending.ts";
 import { feedInput } from "./feed-input.ts";
 import { reportLimits } from "./limits.ts";
@@ -25,9 +26,11 @@ export async function execute(
 ): Promise<boolean> {
   const { session, context } = live;
   const { task, ending } = record;
+  const egress = await openEgress(record, plan.egress, { session, context });
+  record.egress = egress;
   const command = session.exec({
     argv: task.command,
-    env: environmentOf(record, plan),
+    env: { ...environmentOf(record, plan), ...egress.env, ...task.env },
     cwd: task.workdir,
     stdin: context.stdin !== undefined,
     terminal: task.terminal ? (context.terminal ?? { rows: 24, columns: 80 }) : undefined,
@@ -84,7 +87,7 @@ const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/b
 /** Exactly what was asked for, and the three names without which hardly any program works. */
 function environmentOf({ task }: RunRecord, plan: Plan): Record<string, string> {
   const terminal = task.terminal ? { TERM: "xterm-256color" } : {};
-  return { PATH: plan.image.path ?? DEFAULT_PATH, HOME: "/tmp", ...terminal, ...task.env };
+  return { PATH: plan.image.path ?? DEFAULT_PATH, HOME: "/tmp", ...terminal };
 }
 
 function armDeadline(record: RunRecord): Disposable {

@@ -22,7 +22,11 @@ export function limitsOf(record: RunRecord): RunResult["limits"] {
     cpu: { limit: quotas.cpus, peak: cpuPeak(record), hit: (stats?.cpu.throttledPeriods ?? 0) > 0 },
     output: { limit: quotas.outputBytes, peak: Math.max(stdout.bytes, stderr.bytes), hit: stdout.exceeded || stderr.exceeded },
     time: { limit: quotas.timeoutMs, peak: Math.round(record.wallMs), hit: record.ending.current()?.reason === "timeout" },
-    egress: { limit: 0, peak: 0, hit: false },
+    egress: {
+      limit: record.task.egress.rules.length === 0 ? 0 : (record.task.egress.maxBytes ?? null),
+      peak: record.egress?.bytesOut() ?? 0,
+      hit: record.ending.current()?.reason === "egress-limit",
+    },
   };
 }
 

@@ -2,6 +2,7 @@ import type { Container, EngineInfo, Image } from "../engine/port.ts";
 import type { CommandExit } from "../guest/command.ts";
 import type { GuestStats } from "../guest/stats.ts";
 import type { Task } from "../policy/task.ts";
+import type { Egress } from "./egress.ts";
 import { createEndingRace, type Ending, type EndingRace } from "./ending.ts";
 import type { RunEvent, RunEventBody } from "./events.ts";
 import { createOutputMeter, type OutputMeter } from "./output-meter.ts";
@@ -29,6 +30,8 @@ export type RunRecord = {
   /** Wall clock of the command in milliseconds. */
   wallMs: number;
   stats: GuestStats | undefined;
+  /** Open while the command runs. */
+  egress: Egress | undefined;
   destroyed: { readonly destroyed: boolean; readonly proof: string };
 };
 
@@ -59,6 +62,7 @@ export function openRecord(task: Task, options: RecordOptions): RunRecord {
     exit: undefined,
     wallMs: 0,
     stats: undefined,
+    egress: undefined,
     destroyed: { destroyed: true, proof: "never-created" },
   };
 }

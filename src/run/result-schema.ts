@@ -4,7 +4,7 @@ import { z } from "zod";
 const count = z.number().int().nonnegative();
 const limit = z
   .strictObject({
-    limit: z.number().nonnegative().describe("What was allowed."),
+    limit: z.number().nonnegative().nullable().describe("What was allowed; null for as much as it likes."),
     peak: z.number().nonnegative().nullable().describe("The most that was used; null where the kernel or runtime does not tell."),
     hit: z.boolean().describe("Whether the limit stood in the way of something."),
   })
@@ -98,7 +98,21 @@ const resultSchema = z
       ioBytes: count.nullable().describe("Read from and written to block devices."),
     }),
     limits: z.strictObject({ memory: limit, pids: limit, disk: limit, cpu: limit, output: limit, time: limit, egress: limit }),
-    egress: z.array(z.never()).describe("Connections out of the sandbox. There are none: nothing can leave."),
+    egress: z
+      .array(
+        z.strictObject({
+          host: z.string().describe("The name that the task asked for."),
+          port: z.number().int().nullable().describe("Null for a name that was refused before there was a port."),
+          rule: z.string().nullable().describe("The rule that decided, as it was written."),
+          decision: z.enum(["allowed", "denied"]),
+          why: z.string().nullable().describe("Why it was denied, or what went wrong with what was allowed."),
+          connections: count,
+          requests: count.describe("HTTP requests that were judged."),
+          bytesOut: count,
+          bytesIn: count,
+        }),
+      )
+      .describe("What the task tried to reach, each host, port and rule once."),
     destroyed: z.boolean().describe("Whether the container is gone."),
     proof: z.string().describe("What shows it: `engine-removed`, `engine-404`, `never-created`, `kept`, or why it can't be shown."),
   })

@@ -49,6 +49,7 @@ export async function startSandbox(record: RunRecord): Promise<Session> {
 
 /** Destroys the container, if there is one, and records what proves it. Never throws: what failed is part of the record. */
 export async function destroySandbox(record: RunRecord): Promise<void> {
+  record.egress?.close();
   if (record.container === undefined) return;
   try {
     record.destroyed = await record.container.destroy();

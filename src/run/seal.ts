@@ -27,7 +27,7 @@ export function seal(record: RunRecord): RunResult {
     refused: record.refused,
     usage: usageOf(record),
     limits: limitsOf(record),
-    egress: [],
+    egress: (record.egress?.rows() ?? []).map((row) => ({ ...row })),
     destroyed: record.destroyed.destroyed,
     proof: record.destroyed.proof,
   };

@@ -25,6 +25,11 @@ export const Type = {
   PACK: 0x31,
   DONE: 0x32,
   NOTE: 0x33,
+  LISTEN: 0x40,
+  LISTENING: 0x41,
+  DATAGRAM: 0x42,
+  CONNECTION: 0x43,
+  RESET: 0x44,
 } as const;
 
 export type Frame = { readonly stream: number; readonly type: number; readonly payload: Buffer };

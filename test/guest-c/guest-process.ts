@@ -7,6 +7,7 @@ import { createDecoder, encodeFrame, type Frame, strings, Type, u16, u32 } from 
 
 const ROOT = join(import.meta.dirname, "..", "..");
 export const TASK_UID = 65_532;
+const OWN_NETWORK = 'ip link set lo up && echo 0 > /proc/sys/net/ipv4/ip_unprivileged_port_start && exec "$@"';
 export const GUEST_WINDOW = 524_288;
 
 /** Builds the guest if its sources changed and puts it where the task's user can execute it. */
@@ -26,6 +27,8 @@ export type GuestOptions = {
   readonly watch?: readonly string[];
   /** Limits as `prlimit` takes them, such as `--nofile=10`. */
   readonly limits?: readonly string[];
+  /** In a network namespace of its own, with nothing but loopback, where ports below 1024 are free for all. */
+  readonly network?: boolean;
   /** Send WELCOME. */
   readonly welcome?: boolean;
 };
@@ -61,7 +64,8 @@ export async function startGuest(path: string, options: GuestOptions = {}): Prom
     "-all",
   ];
   const limits = options.limits === undefined ? [] : ["prlimit", ...options.limits];
-  const child = spawn("unshare", ["--pid", "--fork", "--kill-child", "--mount-proc", ...user, ...limits, path], {
+  const own = options.network === true ? ["--net", "--", "sh", "-c", OWN_NETWORK, "sh"] : ["--"];
+  const child = spawn("unshare", ["--pid", "--fork", "--kill-child", "--mount-proc", ...own, ...user, ...limits, path], {
     env: { PATH: process.env["PATH"] },
     stdio: ["pipe", "pipe", "inherit"],
   });

@@ -80,7 +80,7 @@ static size_t said(uint8_t *into, size_t size)
 static void data_beyond_its_credit_ends_the_session(void)
 {
 	struct inflow in;
-	inflow_open(&in);
+	inflow_open(&in, GUEST_WINDOW);
 	inflow_take(&in, GUEST_WINDOW - 1);
 	CHECK(ENDS(inflow_take(&in, 2)));
 	CHECK(!ENDS(inflow_take(&in, 1)));
@@ -91,7 +91,7 @@ static void data_beyond_its_credit_ends_the_session(void)
 static void nothing_follows_the_hosts_eof(void)
 {
 	struct inflow in;
-	inflow_open(&in);
+	inflow_open(&in, GUEST_WINDOW);
 	inflow_end(&in);
 	CHECK(ENDS(inflow_take(&in, 1)));
 	CHECK(ENDS(inflow_end(&in)));
@@ -102,7 +102,7 @@ static void consumed_bytes_are_granted_again_and_never_more(void)
 	struct inflow in;
 	uint8_t bytes[64];
 	const uint32_t quarter = GUEST_WINDOW / 4;
-	inflow_open(&in);
+	inflow_open(&in, GUEST_WINDOW);
 	for (uint32_t taken = 0; taken < quarter; taken += MAX_PAYLOAD)
 		inflow_take(&in, MAX_PAYLOAD);
 	inflow_consumed(&in, 9, quarter - 1);
@@ -119,7 +119,7 @@ static void kept_bytes_come_back_in_order_over_many_turns(void)
 	static uint8_t piece[40000];
 	uint8_t bytes[4096];
 	size_t kept, in_count = 0, out_count = 0;
-	inflow_open(&in);
+	inflow_open(&in, GUEST_WINDOW);
 	for (int turn = 0; turn < 200; turn++) {
 		while (in.credit >= sizeof piece) {
 			for (size_t at = 0; at < sizeof piece; at++)
@@ -143,11 +143,11 @@ static void stop_is_said_once_and_not_after_the_hosts_eof(void)
 {
 	struct inflow in;
 	uint8_t bytes[64];
-	inflow_open(&in);
+	inflow_open(&in, GUEST_WINDOW);
 	inflow_stop(&in, 5);
 	inflow_stop(&in, 5);
 	CHECK(said(bytes, sizeof bytes) == HEADER_BYTES && bytes[4] == STOP);
-	inflow_open(&in);
+	inflow_open(&in, GUEST_WINDOW);
 	inflow_end(&in);
 	inflow_stop(&in, 5);
 	CHECK(said(bytes, sizeof bytes) == 0);

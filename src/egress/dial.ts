@@ -1,0 +1,85 @@
+import { once } from "node:events";
+import { connect, type Socket } from "node:net";
+import { systemCode } from "../core/errors.ts";
+import { classifyAddress } from "./address.ts";
+import type { Resolve } from "./resolver.ts";
+import type { Rule } from "./rule.ts";
+
+/** Why an allowed connection did not come about. */
+export type DialFailure = {
+  readonly kind: "name-error" | "no-answer" | "address-denied" | "refused" | "unreachable" | "timed-out" | "failed";
+  readonly why: string;
+};
+
+export type Dialled = { readonly socket: Socket } | { readonly failure: DialFailure };
+
+export type Dial = (to: { readonly name: string; readonly port: number; readonly rules: readonly Rule[] }) => Promise<Dialled>;
+
+/** For all addresses of a name together, in milliseconds. */
+const CONNECT_MS = 15_000;
+const OWN_CLASSES = new Set(["private", "unique-local", "shared"]);
+
+/**
+ * Connects to a name that a rule allows. It is resolved only now, each address is judged, and the connection goes to an address that was judged: nothing
+ * is looked up a second time. Several addresses are tried one after the other, IPv4 first.
+ */
+export function createDial(resolve: Resolve, signal: AbortSignal): Dial {
+  return async ({ name, port, rules }) => {
+    const places = await findPlaces(resolve, { name, port, rules });
+    if ("failure" in places) return places;
+    const deadline = performance.now() + CONNECT_MS;
+    let failure: DialFailure = { kind: "failed", why: `${name} has no address` };
+    for (const [index, place] of places.found.entries()) {
+      const share = (deadline - performance.now()) / (places.found.length - index);
+      const attempt = await tryPlace(place, AbortSignal.any([signal, AbortSignal.timeout(Math.max(1, Math.round(share)))]));
+      if ("socket" in attempt) return attempt;
+      failure = attempt.failure;
+    }
+    return { failure };
+  };
+}
+
+type Place = { readonly host: string; readonly port: number };
+type Wanted = { readonly name: string; readonly port: number; readonly rules: readonly Rule[] };
+
+async function findPlaces(
+  resolve: Resolve,
+  { name, port, rules }: Wanted,
+): Promise<{ readonly found: readonly Place[] } | { readonly failure: DialFailure }> {
+  const fixed = rules.find(({ address }) => address !== undefined)?.address;
+  if (fixed !== undefined) return { found: [{ host: fixed.ip, port: fixed.port ?? port }] };
+  let addresses: readonly string[];
+  try {
+    addresses = await resolve(name);
+  } catch (error) {
+    return { failure: { kind: "no-answer", why: `no name server answers for it (${systemCode(error) ?? "unknown error"})` } };
+  }
+  if (addresses.length === 0) return { failure: { kind: "name-error", why: "it has no address" } };
+  const allowPrivate = rules.some((rule) => rule.allowPrivate);
+  const judged = addresses.map((address) => ({ address, kind: classifyAddress(address) }));
+  const allowed = judged.filter(({ kind }) => kind === "public" || (allowPrivate && OWN_CLASSES.has(kind)));
+  const [first] = judged;
+  if (allowed.length === 0 && first !== undefined)
+    return { failure: { kind: "address-denied", why: `its address ${first.address} is ${first.kind}` } };
+  const inOrder = allowed.toSorted((one, other) => Number(one.address.includes(":")) - Number(other.address.includes(":")));
+  return { found: inOrder.map(({ address }) => ({ host: address, port })) };
+}
+
+async function tryPlace({ host, port }: Place, signal: AbortSignal): Promise<Dialled> {
+  const socket = connect({ host, port, allowHalfOpen: true, noDelay: true, keepAlive: true });
+  try {
+    await once(socket, "connect", { signal });
+    return { socket };
+  } catch (error) {
+    socket.on("error", () => undefined).destroy();
+    return { failure: failureOf(error, `${host.includes(":") ? `[${host}]` : host}:${port}`) };
+  }
+}
+
+function failureOf(error: unknown, place: string): DialFailure {
+  const code = systemCode(error) ?? "";
+  if (code === "ECONNREFUSED") return { kind: "refused", why: `${place} refuses the connection` };
+  if (code === "ABORT_ERR" || code === "ETIMEDOUT") return { kind: "timed-out", why: `${place} does not answer` };
+  if (code.endsWith("UNREACH")) return { kind: "unreachable", why: `${place} is unreachable` };
+  return { kind: "failed", why: `${place} can't be connected to (${code})` };
+}

@@ -1,0 +1,133 @@
+import type { Duplex } from "node:stream";
+import { type Book, type BookOptions, createBook } from "./book.ts";
+import { tlsAlert } from "./client-hello.ts";
+import { createDial } from "./dial.ts";
+import { createHttpGate } from "./http-gate.ts";
+import { type Authority, createInterception } from "./interception.ts";
+import type { EgressRow } from "./ledger.ts";
+import { createNames, type Listen } from "./names.ts";
+import { type Opening, readOpening } from "./opening.ts";
+import { relay } from "./relay.ts";
+import type { Origin } from "./request.ts";
+import type { Resolve } from "./resolver.ts";
+import { needsInside, type Rule, rulesFor } from "./rule.ts";
+import { createUpstream } from "./upstream.ts";
+
+/** One connection of the task, and the address of its own loopback that it went to. */
+export type TaskConnection = Duplex & { readonly target: { readonly address: string; readonly port: number } };
+
+export type GateOptions = BookOptions & {
+  readonly rules: readonly Rule[];
+  /** Names of the sandbox itself, beside `localhost`. */
+  readonly ownNames: readonly string[];
+  readonly listen: Listen;
+  readonly resolve: Resolve;
+  /** Makes the run's authority, when the first connection has to be looked into. */
+  readonly authority: () => Promise<Authority>;
+  /** PEM certificates that servers' chains may end in; `undefined` for those of Node.js. */
+  readonly roots: () => Promise<readonly string[] | undefined>;
+};
+
+/** Decides about everything that the task sends, and carries what is allowed. */
+export type Gate = {
+  onDatagram(message: Buffer): Promise<Buffer | undefined>;
+  onConnection(connection: TaskConnection): void;
+  rows(): readonly EgressRow[];
+  readonly bytesOut: () => number;
+  /** Breaks off what is still under way. */
+  close(): void;
+};
+
+const RESOLVER = { address: "127.0.0.1", port: 53 };
+const HTTPS = 443;
+const HTTP = 80;
+
+export function createGate(options: GateOptions): Gate {
+  const { rules } = options;
+  const closing = new AbortController();
+  const book = createBook(options);
+  const names = createNames({
+    rules,
+    ownNames: options.ownNames,
+    listen: options.listen,
+    onDenied: ({ name, rule, why }) => book.deny({ host: name, port: null, rule: rule ?? null, why }),
+  });
+  const dial = createDial(options.resolve, closing.signal);
+  const http = createHttpGate({ upstream: createUpstream(dial, options.roots), book });
+  const interception = createInterception(options.authority);
+  const open = new Set<Duplex>();
+
+  async function serve(connection: TaskConnection): Promise<void> {
+    const { address, port } = connection.target;
+    if (address === RESOLVER.address && port === RESOLVER.port) return names.serve(connection);
+    const name = names.nameAt(address);
+    const allowing = name === undefined ? [] : rulesFor(rules, { name, port });
+    const [rule] = allowing;
+    if (name === undefined || rule === undefined) return void connection.destroy();
+    const use = { host: name, port, rule };
+    if (!rule.connections.take(1)) return void refuse(book, connection, { ...use, why: "the rule's connections are used up" });
+    book.open(use);
+    const looksInside = allowing.some(needsInside);
+    const mustSpeak = looksInside || port === HTTPS || port === HTTP;
+    const opening = await readOpening(connection, { mustSpeak });
+    if (mustSpeak && opening.kind === "ended" && opening.head.length === 0) return void connection.destroy();
+    const origin: Origin = { name, port, secure: opening.kind === "tls", rules: allowing };
+    const why = whyNot(opening, { origin, looksInside });
+    if (why !== undefined) return void refuse(book, connection, { ...use, why, isTls: opening.kind === "tls" });
+    if (opening.kind === "http") return void http.accept(connection, origin);
+    if (opening.kind === "tls" && looksInside) return void http.accept(await interception.accept(connection, name), origin);
+    return carry(connection, origin, opening.kind === "ended" ? opening.head : undefined);
+  }
+
+  /** Bytes that nobody has to understand: TLS that ends at the origin, and every other protocol. */
+  async function carry(connection: Duplex, { name, port, rules: allowing }: Origin, head: Buffer | undefined): Promise<void> {
+    const [rule] = allowing;
+    if (rule === undefined || connection.destroyed) return void connection.destroy();
+    const use = { host: name, port, rule };
+    const dialled = await dial({ name, port, rules: allowing });
+    if ("failure" in dialled) {
+      if (dialled.failure.kind === "address-denied") book.deny({ host: name, port, rule: rule.text, why: dialled.failure.why });
+      else book.fail(use, dialled.failure.why);
+      return void connection.destroy();
+    }
+    await relay(connection, dialled.socket, { meter: book.meter(use), head });
+  }
+
+  return {
+    onDatagram: (message) => names.answer(message).catch(() => undefined),
+    onConnection: (connection) => {
+      open.add(connection);
+      connection.once("close", () => open.delete(connection)).on("error", () => undefined);
+      serve(connection).catch(() => connection.destroy());
+    },
+    rows: () => book.rows(),
+    bytesOut: book.bytesOut,
+    close: () => {
+      closing.abort();
+      http.close();
+      for (const connection of open) connection.destroy();
+    },
+  };
+}
+
+/** Why a connection to an allowed place is refused all the same, once it has shown how it begins. */
+function whyNot(opening: Opening, { origin, looksInside }: { readonly origin: Origin; readonly looksInside: boolean }): string | undefined {
+  if (opening.kind === "refused") return opening.why;
+  if (opening.kind === "tls") {
+    if (opening.serverName === origin.name) return undefined;
+    return opening.serverName === undefined ? "its TLS names no server" : `its TLS names the server ${opening.serverName}`;
+  }
+  if (origin.port === HTTPS) return "it does not speak TLS";
+  if (opening.kind === "http") return undefined;
+  if (origin.port === HTTP || looksInside) return "it does not speak HTTP";
+  return undefined;
+}
+
+type Refused = { readonly host: string; readonly port: number; readonly rule: Rule; readonly why: string; readonly isTls?: boolean };
+
+/** The task's program learns at once, in a way that it understands. */
+function refuse(book: Book, connection: Duplex, { host, port, rule, why, isTls }: Refused): void {
+  book.deny({ host, port, rule: rule.text, why });
+  if (isTls !== true || !connection.writable) return void connection.destroy();
+  connection.end(tlsAlert("unrecognized_name"), () => connection.destroy());
+}

@@ -1,0 +1,40 @@
+/** What happened between the sandbox and one port of one host under one rule. `rule` is as it was written; bytes are those of the task. */
+export type EgressRow = {
+  readonly host: string;
+  readonly port: number | null;
+  readonly rule: string | null;
+  readonly decision: "allowed" | "denied";
+  /** Why it was denied, or what went wrong with what was allowed. */
+  why: string | null;
+  connections: number;
+  requests: number;
+  bytesOut: number;
+  bytesIn: number;
+};
+
+export type RowKey = Pick<EgressRow, "host" | "port" | "rule" | "decision">;
+
+export type Ledger = {
+  /** The row to count in; a new one has only zeros. */
+  row(key: RowKey): EgressRow;
+  rows(): readonly EgressRow[];
+};
+
+/** More different rows than a person reads: what comes after shares one. */
+const MOST_ROWS = 1_000;
+
+export function createLedger(): Ledger {
+  const rows = new Map<string, EgressRow>();
+  return {
+    row(key) {
+      const wanted = rows.size < MOST_ROWS ? key : { ...key, host: "(others)", port: null, rule: null };
+      const id = JSON.stringify([key.host, key.port, key.rule, key.decision]);
+      const known = rows.get(id) ?? rows.get(JSON.stringify([wanted.host, wanted.port, wanted.rule, wanted.decision]));
+      if (known !== undefined) return known;
+      const row = { ...wanted, why: null, connections: 0, requests: 0, bytesOut: 0, bytesIn: 0 };
+      rows.set(JSON.stringify([wanted.host, wanted.port, wanted.rule, wanted.decision]), row);
+      return row;
+    },
+    rows: () => [...rows.values()],
+  };
+}

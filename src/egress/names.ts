@@ -1,0 +1,144 @@
+import type { Duplex } from "node:stream";
+import { buildDnsError, buildDnsReply, type DnsQuery, parseDnsQuery } from "./dns-message.ts";
+import { isHostName, parseHostName } from "./host-name.ts";
+import { decideName, type Rule } from "./rule.ts";
+
+/** Has the guest listen at a place of its loopback; settles with the name of an error number when it can't. */
+export type Listen = (place: { readonly protocol: "tcp"; readonly address: string; readonly port: number }) => Promise<string | undefined>;
+
+export type NamesOptions = {
+  readonly rules: readonly Rule[];
+  /** Names of the sandbox itself. */
+  readonly ownNames: readonly string[];
+  readonly listen: Listen;
+  readonly onDenied: (denied: { readonly name: string; readonly rule: string | undefined; readonly why: string }) => void;
+};
+
+export type Names = {
+  /** Answers one DNS message, or drops it with `undefined`. */
+  answer(message: Buffer): Promise<Buffer | undefined>;
+  /** The name that an address of the sandbox's loopback stands for. */
+  nameAt(address: string): string | undefined;
+  /** Serves DNS over TCP (RFC 1035 4.2.2) on one connection. */
+  serve(connection: Duplex): Promise<void>;
+};
+
+const TTL_SECONDS = 300;
+const TYPE_A = 1;
+const CLASS_IN = 1;
+/** 127.64.0.1 and up: none of the loopback addresses that images or resolvers use by habit. */
+const FIRST_ADDRESS = 0x7f40_0001;
+/** Each name costs the guest a descriptor for each of its ports. */
+const MOST_PLACES = 1_024;
+const LOCALHOST = "127.0.0.1";
+
+/**
+ * Answers the sandbox's name look-ups from the rules alone: an allowed name gets an address of its own in 127.0.0.0/8, which stays the same for the
+ * whole run, and the guest listens there before the answer leaves; every other name does not exist (RFC 1035 RCODE 3). Nothing is looked up outside.
+ */
+export function createNames({ rules, ownNames, listen, onDenied }: NamesOptions): Names {
+  const addresses = new Map<string, Promise<string | undefined>>();
+  const names = new Map<string, string>();
+  const attempts = createAttempts();
+  let places = 0;
+
+  async function answer(message: Buffer): Promise<Buffer | undefined> {
+    const query = parseDnsQuery(message);
+    if ("refused" in query) return buildDnsError(query);
+    return buildDnsReply(query, await resolve(query));
+  }
+
+  async function resolve(query: DnsQuery): Promise<Parameters<typeof buildDnsReply>[1]> {
+    const name = canonicalName(query.name);
+    if (name === undefined || query.class !== CLASS_IN)
+      return deny({ name: shown(query.name), type: query.type, why: "it is not the name of a host" });
+    if (name === "localhost" || name.endsWith(".localhost") || ownNames.includes(name))
+      return query.type === TYPE_A ? { kind: "address", address: LOCALHOST, ttl: TTL_SECONDS } : { kind: "empty" };
+    const verdict = decideName(rules, name);
+    if (verdict.kind === "denied") return deny({ name, type: query.type, rule: verdict.rule, why: "no rule allows it" });
+    const address = await addressOf(name, verdict.ports);
+    if (address === undefined) return { kind: "server-failure" };
+    return query.type === TYPE_A ? { kind: "address", address, ttl: TTL_SECONDS } : { kind: "empty" };
+  }
+
+  function deny({ name, type, rule, why }: Denied): { readonly kind: "name-error" } {
+    if (attempts.isNew(name, type)) onDenied({ name, rule, why: rule === undefined ? why : `the rule ${rule} denies it` });
+    return { kind: "name-error" };
+  }
+
+  function addressOf(name: string, ports: readonly number[]): Promise<string | undefined> {
+    const known = addresses.get(name) ?? settle(name, ports);
+    addresses.set(name, known);
+    return known;
+  }
+
+  async function settle(name: string, ports: readonly number[]): Promise<string | undefined> {
+    if (places + ports.length > MOST_PLACES) return undefined;
+    places += ports.length;
+    const address = dotted(FIRST_ADDRESS + names.size);
+    names.set(address, name);
+    const failures = await Promise.all(ports.map((port) => listen({ protocol: "tcp", address, port })));
+    return failures.every((failure) => failure === undefined) ? address : undefined;
+  }
+
+  return {
+    answer,
+    nameAt: (address) => names.get(address),
+    serve: (connection) => serveStream(connection, answer),
+  };
+}
+
+type Denied = { readonly name: string; readonly type: number; readonly rule?: string | undefined; readonly why: string };
+
+/** More names than this are counted question by question. */
+const MOST_NAMES = 1_000;
+
+/** One look-up asks for IPv4 and IPv6 at once: such a pair is one attempt. */
+function createAttempts(): { isNew(name: string, type: number): boolean } {
+  const counts = new Map<string, Map<number, number>>();
+  return {
+    isNew(name, type) {
+      const types = counts.get(name) ?? new Map<number, number>();
+      if (counts.size < MOST_NAMES) counts.set(name, types);
+      const most = Math.max(0, ...types.values());
+      const count = (types.get(type) ?? 0) + 1;
+      types.set(type, count);
+      return count > most;
+    },
+  };
+}
+
+function canonicalName(name: string | undefined): string | undefined {
+  return name !== undefined && isHostName(name) ? parseHostName(name) : undefined;
+}
+
+/** What the task asked for is shown to people: it must not be able to act there, or to grow. */
+function shown(name: string | undefined): string {
+  return (name ?? "(not a name)").replace(/[^\x21-\x7e]/g, "?").slice(0, 253);
+}
+
+function dotted(address: number): string {
+  return [24, 16, 8, 0].map((shift) => (address >>> shift) & 0xff).join(".");
+}
+
+const LENGTH_BYTES = 2;
+const MAX_MESSAGE = 4_096;
+
+async function serveStream(connection: Duplex, answer: Names["answer"]): Promise<void> {
+  let held = Buffer.alloc(0);
+  for await (const chunk of connection as AsyncIterable<Buffer>) {
+    held = Buffer.concat([held, chunk]);
+    while (held.length >= LENGTH_BYTES) {
+      const end = LENGTH_BYTES + held.readUInt16BE(0);
+      if (end > LENGTH_BYTES + MAX_MESSAGE) return void connection.destroy();
+      if (held.length < end) break;
+      const reply = await answer(held.subarray(LENGTH_BYTES, end));
+      held = held.subarray(end);
+      if (reply === undefined) return void connection.destroy();
+      const length = Buffer.alloc(LENGTH_BYTES);
+      length.writeUInt16BE(reply.length);
+      connection.write(Buffer.concat([length, reply]));
+    }
+  }
+  connection.end();
+}

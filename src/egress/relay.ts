@@ -1,0 +1,40 @@
+import type { Socket } from "node:net";
+import type { Duplex, Readable, Writable } from "node:stream";
+import { finished } from "node:stream/promises";
+
+/** Counts bytes before they go on; `false` stops the connection, and those bytes go nowhere. */
+export type Meter = { readonly out: (bytes: number) => boolean; readonly in: (bytes: number) => boolean };
+
+/** `head` is all that the task had to say where its half has ended already. */
+export type Relaying = { readonly meter: Meter; readonly head?: Buffer | undefined };
+
+/**
+ * Carries bytes between the task and the world until both directions have ended. Each half closes by itself; a reset on one side is a reset on the
+ * other. Resolves when it is over, however it ended.
+ */
+export async function relay(inside: Duplex, outside: Socket, { meter, head }: Relaying): Promise<void> {
+  inside.on("error", () => outside.resetAndDestroy());
+  outside.on("error", () => inside.destroy());
+  inside.on("close", () => {
+    if (!inside.readableEnded || !inside.writableFinished) outside.resetAndDestroy();
+  });
+  outside.on("close", () => {
+    if (!outside.readableEnded || !outside.writableFinished) inside.destroy();
+  });
+  if (head === undefined) pump(inside, outside, meter.out);
+  else if (meter.out(head.length)) outside.end(head);
+  else inside.destroy();
+  pump(outside, inside, meter.in);
+  await Promise.allSettled([finished(inside), finished(outside)]);
+}
+
+/** Moves everything from one stream to another, at the pace of the slower one, counted before it goes on; the end goes on too. */
+export function pump(from: Readable, to: Writable, count: (bytes: number) => boolean): void {
+  from.on("data", (chunk: Buffer) => {
+    if (!count(chunk.length)) from.destroy();
+    else if (!to.write(chunk)) from.pause();
+  });
+  to.on("drain", () => from.resume());
+  from.on("end", () => to.end());
+  from.resume();
+}

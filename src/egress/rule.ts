@@ -1,0 +1,58 @@
+import type { RuleSpec } from "../policy/egress-spec.ts";
+import { type ByteBudget, createByteBudget } from "./byte-budget.ts";
+import { type HostPattern, isHostMatch, parseHostPattern } from "./host-pattern.ts";
+import { createRateLimit, parseRate, type RateLimit } from "./rate-limit.ts";
+import { type PathPattern, parsePathPattern } from "./request-path.ts";
+
+/** A rule ready to judge with, and what of its budgets is used in this run. */
+export type Rule = Omit<RuleSpec, "host" | "methods" | "paths" | "rate" | "burst" | "maxBytes" | "maxConnections"> & {
+  readonly pattern: HostPattern;
+  readonly methods: ReadonlySet<string> | undefined;
+  readonly paths: readonly PathPattern[] | undefined;
+  readonly rate: RateLimit | undefined;
+  readonly bytes: ByteBudget;
+  readonly connections: ByteBudget;
+};
+
+/** Compiles rules; the first one that can't be meant is refused. Throws `BAD_RULE` and `BAD_RATE`. */
+export async function compileRules(specs: readonly RuleSpec[], now: () => number): Promise<readonly Rule[]> {
+  return Promise.all(specs.map((spec) => compileRule(spec, now)));
+}
+
+async function compileRule(spec: RuleSpec, now: () => number): Promise<Rule> {
+  const { host, methods, paths, rate, burst, maxBytes, maxConnections, ...rest } = spec;
+  return {
+    ...rest,
+    pattern: await parseHostPattern(host),
+    methods: methods === undefined ? undefined : new Set(methods),
+    paths: paths?.map(parsePathPattern),
+    rate: rate === undefined ? undefined : createRateLimit(parseRate(rate, burst), now),
+    bytes: createByteBudget(maxBytes),
+    connections: createByteBudget(maxConnections),
+  };
+}
+
+/** Whether a rule says something about requests, which takes a look inside of TLS. */
+export function needsInside({ methods, paths, rate, upgrade }: Rule): boolean {
+  return methods !== undefined || paths !== undefined || rate !== undefined || upgrade.length > 0;
+}
+
+export type NameVerdict =
+  | { readonly kind: "allowed"; readonly ports: readonly number[] }
+  | { readonly kind: "denied"; readonly rule: string | undefined };
+
+/** Whether a name may be known at all, and for which ports. Nothing is looked up for this. */
+export function decideName(rules: readonly Rule[], name: string): NameVerdict {
+  const matching = rules.filter(({ pattern }) => isHostMatch(pattern, name));
+  const denying = matching.filter(({ deny }) => deny);
+  const denied = new Set(denying.flatMap(({ ports }) => ports));
+  const ports = [...new Set(matching.filter(({ deny }) => !deny).flatMap((rule) => rule.ports))].filter((port) => !denied.has(port));
+  if (ports.length > 0) return { kind: "allowed", ports };
+  return { kind: "denied", rule: denying[0]?.text };
+}
+
+/** The rules that allow connections to a port of a name; none when one denies it. */
+export function rulesFor(rules: readonly Rule[], { name, port }: { readonly name: string; readonly port: number }): readonly Rule[] {
+  const matching = rules.filter((rule) => rule.ports.includes(port) && isHostMatch(rule.pattern, name));
+  return matching.some(({ deny }) => deny) ? [] : matching;
+}
