@@ -39,6 +39,11 @@ export const RUN_FLAGS: readonly Flag[] = [
     choices: ["missing", "always", "never"],
   },
   { flags: "--require-digest", about: "refuse an image that is not named by its digest" },
+  {
+    flags: "-f, --file <file>",
+    about: "take limits, egress rules and secrets from a task file; other flags can only narrow it",
+    fallback: "none; never loaded by itself",
+  },
   { flags: "-w, --workdir <dir>", about: "working directory inside", fallback: "/workspace" },
   { flags: "--workspace <dir>", about: "copy this directory's files in to /workspace; .gitignore is honoured", fallback: "empty" },
   { flags: "--exclude <glob>", about: "leave what matches out of the copy; without a slash it matches at any depth", repeat: true },
@@ -59,9 +64,16 @@ export const RUN_FLAGS: readonly Flag[] = [
     fallback: "nothing; ports 443 and 80",
     repeat: true,
   },
+  {
+    flags: "--secret <name@host[,host]>",
+    about:
+      "inside, $NAME is a placeholder; the caller's value of NAME takes its place in headers to these hosts. Also NAME=env:VARIABLE@HOST, NAME=file:PATH@HOST, NAME=cmd:COMMAND@HOST",
+    repeat: true,
+  },
   { flags: "--allow-private", about: "allowed names may resolve to addresses of private networks" },
   { flags: "--rate <n/unit>", about: "HTTP requests for each rule: 30/m", fallback: "unlimited" },
   { flags: "--max-egress <size>", about: "bytes out in all; past it the run ends", fallback: "unlimited" },
+  { flags: "--learn <file>", about: "write the narrowest rules that cover what the command used of --allow to a task file" },
   { flags: "-m, --memory <size>", about: "memory for processes and writable places, without swap", fallback: DEFAULT_QUOTAS.memory },
   { flags: "-c, --cpus <number>", about: "CPUs, fractions too", fallback: DEFAULT_QUOTAS.cpus },
   { flags: "--pids-limit <number>", about: "processes and threads", fallback: DEFAULT_QUOTAS.pids },

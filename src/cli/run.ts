@@ -10,14 +10,16 @@ import { connect } from "./connect.ts";
 import { readEnvironment } from "./environment.ts";
 import { catchInterrupts } from "./interrupts.ts";
 import type { Invocation } from "./invocation.ts";
+import { type Learned, prepareLearned } from "./learned.ts";
 import { type Options, optionsOf, parsePair } from "./options.ts";
 import { createPresenter } from "./presenter.ts";
+import { createSecretSources, readSecrets } from "./secrets.ts";
 import { openTerminal } from "./terminal.ts";
 
 /** `sandbox run`: flags to task, task to result, result to exit status. */
 export async function run(invocation: Invocation, watchdog: ChildProcess): Promise<number> {
   const options = optionsOf(invocation);
-  const task = resolveTask(await requestOf(invocation.words, options));
+  const task = resolveTask(await completeRequest(await requestOf(invocation.words, options), options));
   const interactive = options.flag("interactive");
   if (task.terminal && interactive && !process.stdin.isTTY) {
     throw new SandboxError("USAGE", "-t with -i needs a terminal, and standard input is not one.", "Leave out -t, or run from a terminal.");
@@ -30,15 +32,22 @@ export async function run(invocation: Invocation, watchdog: ChildProcess): Promi
     verbose: options.flag("verbose"),
     raw: options.flag("raw") || task.terminal,
   });
-  const result = await runOn(task, options, { presenter, interactive, watchdog });
+  const learned = await prepareLearned(options.text("learn"));
+  const result = await runOn(task, options, { presenter, interactive, watchdog, learned });
+  await learned.write();
   await resultFile?.(result);
   await presenter.finish(result);
   return exitStatusOf(result);
 }
 
-type Front = { readonly presenter: ReturnType<typeof createPresenter>; readonly interactive: boolean; readonly watchdog: ChildProcess };
+type Front = {
+  readonly presenter: ReturnType<typeof createPresenter>;
+  readonly interactive: boolean;
+  readonly watchdog: ChildProcess;
+  readonly learned: Learned;
+};
 
-async function runOn(task: Task, options: Options, { presenter, interactive, watchdog }: Front): Promise<RunResult> {
+async function runOn(task: Task, options: Options, { presenter, interactive, watchdog, learned }: Front): Promise<RunResult> {
   using interrupts = catchInterrupts();
   const engine = await connect(options, watchdog);
   // What an earlier run left because its engine died too; nobody waits for it.
@@ -50,6 +59,8 @@ async function runOn(task: Task, options: Options, { presenter, interactive, wat
     onOutput: presenter.onOutput,
     onEvent: presenter.onEvent,
     interrupts,
+    onLearned: learned.take,
+    secretSources: createSecretSources(process.env),
     roots: async () => (await import("../egress/host-roots.ts")).readHostRoots(process.env),
     ...(interactive || !process.stdin.isTTY ? { stdin: process.stdin } : {}),
     ...(task.terminal ? { terminal } : {}),
@@ -70,6 +81,13 @@ function modeOf(options: Options): "json" | "events" | "stream" {
     );
   if (options.flag("json")) return "json";
   return options.flag("events") ? "events" : "stream";
+}
+
+async function completeRequest(request: TaskRequest, options: Options): Promise<TaskRequest> {
+  const file = options.text("file");
+  if (file === undefined) return request;
+  const { withTaskFile } = await import("./task-file.ts");
+  return withTaskFile(request, file);
 }
 
 async function requestOf(command: readonly string[], options: Options): Promise<TaskRequest> {
@@ -93,6 +111,8 @@ async function requestOf(command: readonly string[], options: Options): Promise<
     ...text("patch", "patch"),
     env: await readEnvironment(options.list("env"), options.list("envFile"), process.env),
     allow: options.list("allow"),
+    secrets: await readSecrets(options.list("secret")),
+    learn: options.text("learn") !== undefined,
     allowPrivate: options.flag("allowPrivate"),
     ...text("rate", "rate"),
     ...text("maxEgress", "maxEgress"),

@@ -1,61 +1,117 @@
+import { once } from "node:events";
 import type { ClientRequest, IncomingMessage, ServerResponse } from "node:http";
-import { systemCode } from "../core/errors.ts";
+import type { Writable } from "node:stream";
+import { SandboxError, systemCode } from "../core/errors.ts";
 import { type Meter, pump } from "./relay.ts";
-import { endToEnd } from "./request.ts";
 import { UpstreamError } from "./upstream.ts";
 
-export type Forwarding = {
-  readonly send: () => ClientRequest;
-  readonly meter: Meter;
-  /** What to do when the origin can't be had before it answered. */
-  readonly onFailure: (failure: UpstreamError["failure"]) => void;
+/** Looks at a request's body on its way, or at an answer's on its way back. */
+export type Passage = {
+  /** Gives the bytes that go on, or why nothing more may. */
+  push(chunk: Buffer): Promise<Buffer | PassageRefused> | Buffer;
+  end(): Promise<Buffer | PassageRefused> | Buffer;
 };
 
-/** What an origin says about other ways to itself would lead around the gate (RFC 7838). */
-const NOT_FOR_THE_TASK = ["alt-svc"];
+export type PassageRefused = { readonly refused: string };
 
-/** Sends one request on, with its body as it comes, and the answer back. */
-export function forward(request: IncomingMessage, response: ServerResponse, { send, meter, onFailure }: Forwarding): void {
+export type Forwarding = {
+  readonly send: () => Promise<ClientRequest> | ClientRequest;
+  readonly meter: Meter;
+  /** What the body passes on its way out, where it has to. */
+  readonly outward?: Passage | undefined;
+  /** The headers of an answer as the task may see them, and what its body passes. */
+  readonly receive: (answer: IncomingMessage) => { readonly headers: readonly string[]; readonly inward?: Passage | undefined };
+  /** Whether the answer asks for the request to be sent once more, which only one without a body can be. */
+  readonly isStale: (answer: IncomingMessage) => Promise<boolean>;
+  /** What to do when the origin can't be had before it answered. */
+  readonly onFailure: (failure: UpstreamError["failure"]) => void;
+  /** What to do when it must not go on. */
+  readonly onRefused: (why: string) => void;
+};
+
+/**
+ * Sends one request on, with its body as it comes, and the answer back. Settles when the answer begins, or with its failure handled; rejects with what
+ * `send` had to say as a `SandboxError`.
+ */
+export async function forward(request: IncomingMessage, response: ServerResponse, forwarding: Forwarding): Promise<void> {
   const hasBody = request.headers["content-length"] !== undefined || request.headers["transfer-encoding"] !== undefined;
-  let left = hasBody ? 0 : 1;
-  response.on("close", () => outgoing.destroy());
-  let outgoing = attempt();
-
-  function attempt(): ClientRequest {
-    const sent = send();
-    sent.on("response", (answer) => passBack(answer, response, meter));
-    sent.on("error", (error) => {
+  let outgoing: ClientRequest | undefined;
+  response.once("close", () => outgoing?.destroy());
+  for (let left = hasBody ? 0 : 1; ; left -= 1) {
+    try {
+      outgoing = await forwarding.send();
+      const answer = await exchange(request, outgoing, { ...forwarding, hasBody });
+      if (left > 0 && (await forwarding.isStale(answer))) {
+        answer.resume();
+        continue;
+      }
+      await passBack(answer, response, forwarding);
+      return;
+    } catch (error) {
       if (response.destroyed || response.writableEnded) return;
+      if (error instanceof NotForwarded) return void forwarding.onRefused(error.message);
       // A kept connection can end just as it is used again; a request without a body can be sent once more.
-      if (sent.reusedSocket && left > 0 && !response.headersSent && systemCode(error) === "ECONNRESET") {
-        left -= 1;
-        outgoing = attempt();
-      } else if (response.headersSent) response.destroy();
-      else onFailure(failureOf(error));
-    });
-    if (hasBody) pump(request, sent, meter.out);
-    else sent.end();
-    return sent;
+      if (left > 0 && outgoing?.reusedSocket === true && systemCode(error) === "ECONNRESET") continue;
+      if (error instanceof SandboxError) throw error;
+      if (response.headersSent) return void response.destroy();
+      return void forwarding.onFailure(failureOf(error));
+    }
   }
 }
 
-function passBack(answer: IncomingMessage, response: ServerResponse, meter: Meter): void {
+/** A request that must not go on, or not any further. */
+export class NotForwarded extends Error {
+  override readonly name = "NotForwarded";
+}
+
+type Exchange = Pick<Forwarding, "meter" | "outward"> & { readonly hasBody: boolean };
+
+async function exchange(
+  request: IncomingMessage,
+  outgoing: ClientRequest,
+  { hasBody, meter, outward }: Exchange,
+): Promise<IncomingMessage> {
+  const answered = once(outgoing, "response") as Promise<[IncomingMessage]>;
+  outgoing.on("error", () => undefined);
+  if (!hasBody) outgoing.end();
+  else if (outward === undefined) pump(request, outgoing, meter.out);
+  else
+    await Promise.race([
+      answered,
+      passThrough(request, outgoing, { passage: outward, count: meter.out }).catch((error: unknown) => {
+        outgoing.destroy();
+        throw error;
+      }),
+    ]);
+  const [answer] = await answered;
+  return answer;
+}
+
+async function passBack(answer: IncomingMessage, response: ServerResponse, { receive, meter }: Forwarding): Promise<void> {
+  const { headers, inward } = receive(answer);
   response.sendDate = false;
-  response.writeHead(answer.statusCode ?? 502, answer.statusMessage ?? "", endToEnd(answer.rawHeaders, NOT_FOR_THE_TASK));
+  response.writeHead(answer.statusCode ?? 502, answer.statusMessage ?? "", [...headers]);
   answer.on("aborted", () => response.destroy());
   answer.on("error", () => response.destroy());
-  pump(answer, response, meter.in);
+  if (inward === undefined) pump(answer, response, meter.in);
+  else await passThrough(answer, response, { passage: inward, count: meter.in });
 }
 
-function failureOf(error: Error): UpstreamError["failure"] {
+type Through = { readonly passage: Passage; readonly count: (bytes: number) => boolean };
+
+async function passThrough(from: IncomingMessage, to: Writable, { passage, count }: Through): Promise<void> {
+  const put = async (bytes: Buffer | PassageRefused): Promise<void> => {
+    if ("refused" in bytes) throw new NotForwarded(bytes.refused);
+    if (!count(bytes.length)) throw new NotForwarded("its bytes are used up");
+    if (bytes.length > 0 && !to.write(bytes)) await once(to, "drain");
+  };
+  for await (const chunk of from as AsyncIterable<Buffer>) await put(await passage.push(chunk));
+  await put(await passage.end());
+  to.end();
+}
+
+function failureOf(error: unknown): UpstreamError["failure"] {
   if (error instanceof UpstreamError) return error.failure;
-  return { kind: "failed", why: `it ended without an answer (${systemCode(error) ?? error.message})` };
-}
-
-/** The headers of a request as they go on: its framing is said anew, whatever way it came. */
-export function outgoingHeaders({ rawHeaders, headers, method }: IncomingMessage): readonly string[] {
-  const kept = endToEnd(rawHeaders, ["expect"]);
-  if (headers["transfer-encoding"] !== undefined) return [...endToEnd(kept, ["content-length"]), "Transfer-Encoding", "chunked"];
-  const needsLength = method === "POST" || method === "PUT" || method === "PATCH";
-  return needsLength && headers["content-length"] === undefined ? [...kept, "Content-Length", "0"] : kept;
+  const said = error instanceof Error ? error.message : String(error);
+  return { kind: "failed", why: `it ended without an answer (${systemCode(error) ?? said})` };
 }

@@ -4,6 +4,7 @@ import { tlsAlert } from "./client-hello.ts";
 import { createDial } from "./dial.ts";
 import { createHttpGate } from "./http-gate.ts";
 import { type Authority, createInterception } from "./interception.ts";
+import type { Learner } from "./learner.ts";
 import type { EgressRow } from "./ledger.ts";
 import { createNames, type Listen } from "./names.ts";
 import { type Opening, readOpening } from "./opening.ts";
@@ -11,6 +12,7 @@ import { relay } from "./relay.ts";
 import type { Origin } from "./request.ts";
 import type { Resolve } from "./resolver.ts";
 import { needsInside, type Rule, rulesFor } from "./rule.ts";
+import type { Secrets } from "./secret.ts";
 import { createUpstream } from "./upstream.ts";
 
 /** One connection of the task, and the address of its own loopback that it went to. */
@@ -18,6 +20,9 @@ export type TaskConnection = Duplex & { readonly target: { readonly address: str
 
 export type GateOptions = BookOptions & {
   readonly rules: readonly Rule[];
+  readonly secrets: Secrets | undefined;
+  /** Learns what is used, which takes a look inside of TLS. */
+  readonly learner: Learner | undefined;
   /** Names of the sandbox itself, beside `localhost`. */
   readonly ownNames: readonly string[];
   readonly listen: Listen;
@@ -53,7 +58,7 @@ export function createGate(options: GateOptions): Gate {
     onDenied: ({ name, rule, why }) => book.deny({ host: name, port: null, rule: rule ?? null, why }),
   });
   const dial = createDial(options.resolve, closing.signal);
-  const http = createHttpGate({ upstream: createUpstream(dial, options.roots), book });
+  const http = createHttpGate({ upstream: createUpstream(dial, options.roots), book, secrets: options.secrets, learner: options.learner });
   const interception = createInterception(options.authority);
   const open = new Set<Duplex>();
 
@@ -67,10 +72,10 @@ export function createGate(options: GateOptions): Gate {
     const use = { host: name, port, rule };
     if (!rule.connections.take(1)) return void refuse(book, connection, { ...use, why: "the rule's connections are used up" });
     book.open(use);
-    const looksInside = allowing.some(needsInside);
-    const mustSpeak = looksInside || port === HTTPS || port === HTTP;
+    const mustSpeak = port === HTTPS || port === HTTP || allowing.some(needsInside) || options.secrets?.concerns(name) === true;
     const opening = await readOpening(connection, { mustSpeak });
     if (mustSpeak && opening.kind === "ended" && opening.head.length === 0) return void connection.destroy();
+    const looksInside = allowing.some(needsInside) || looksAnyway(options, { name, port, opening });
     const origin: Origin = { name, port, secure: opening.kind === "tls", rules: allowing };
     const why = whyNot(opening, { origin, looksInside });
     if (why !== undefined) return void refuse(book, connection, { ...use, why, isTls: opening.kind === "tls" });
@@ -84,6 +89,7 @@ export function createGate(options: GateOptions): Gate {
     const [rule] = allowing;
     if (rule === undefined || connection.destroyed) return void connection.destroy();
     const use = { host: name, port, rule };
+    options.learner?.connection(name, port);
     const dialled = await dial({ name, port, rules: allowing });
     if ("failure" in dialled) {
       if (dialled.failure.kind === "address-denied") book.deny({ host: name, port, rule: rule.text, why: dialled.failure.why });
@@ -108,6 +114,14 @@ export function createGate(options: GateOptions): Gate {
       for (const connection of open) connection.destroy();
     },
   };
+}
+
+type Begun = { readonly name: string; readonly port: number; readonly opening: Opening };
+
+/** Secrets must not pass unseen where HTTP is spoken, nor anything else that is to be learnt. */
+function looksAnyway({ secrets, learner }: GateOptions, { name, port, opening }: Begun): boolean {
+  if (learner !== undefined && opening.kind === "tls") return true;
+  return secrets !== undefined && (port === HTTPS || port === HTTP || secrets.concerns(name));
 }
 
 /** Why a connection to an allowed place is refused all the same, once it has shown how it begins. */

@@ -1,10 +1,14 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
-import type { Book } from "./book.ts";
+import { SandboxError } from "../core/errors.ts";
+import type { Book, Use } from "./book.ts";
 import type { DialFailure } from "./dial.ts";
-import { forward, outgoingHeaders } from "./forward.ts";
+import { forward, NotForwarded } from "./forward.ts";
+import type { Learner } from "./learner.ts";
 import { encodeRefusal, type Refusal, refuse } from "./refusal.ts";
-import { decideRequest, type Origin, type RequestHead, type RequestVerdict, valuesOf } from "./request.ts";
+import { decideRequest, endToEnd, type Origin, outgoingHeaders, type RequestHead, type RequestVerdict, valuesOf } from "./request.ts";
+import type { Secrets } from "./secret.ts";
+import { openExchange } from "./secret-exchange.ts";
 import type { Upstream } from "./upstream.ts";
 import { openWebSocket } from "./web-socket.ts";
 
@@ -16,15 +20,24 @@ export type HttpGate = {
 
 type IdleTimer = { readonly start: () => void; readonly stop: () => void };
 
-export type HttpGateOptions = { readonly upstream: Upstream; readonly book: Book };
+export type HttpGateOptions = {
+  readonly upstream: Upstream;
+  readonly book: Book;
+  readonly secrets: Secrets | undefined;
+  readonly learner: Learner | undefined;
+};
 
+type Sending = { readonly origin: Origin; readonly use: Use; readonly target: string };
+
+/** What an origin says about other ways to itself would lead around the gate (RFC 7838). */
+const NOT_FOR_THE_TASK = ["alt-svc"];
 const LARGEST_HEAD = 64 * 1024;
 const MOST_HEADERS = 500;
 /** From the end of one answer to the whole head of the next request. */
 const IDLE_MS = 60_000;
 
 /** Node.js's own parser reads each request, strictly; what it read is written anew, so that no two readers can differ about it. */
-export function createHttpGate({ upstream, book }: HttpGateOptions): HttpGate {
+export function createHttpGate({ upstream, book, secrets, learner }: HttpGateOptions): HttpGate {
   const origins = new WeakMap<Duplex, Origin>();
   const idle = new WeakMap<Duplex, IdleTimer>();
   const plain = openServer();
@@ -62,16 +75,47 @@ export function createHttpGate({ upstream, book }: HttpGateOptions): HttpGate {
       return;
     }
     const use = { host: origin.name, port: origin.port, rule: verdict.rule };
-    const headers = outgoingHeaders(request);
     book.request(use);
-    forward(request, response, {
-      send: () => upstream.request(origin, { method: request.method ?? "GET", path: verdict.target, headers }),
-      meter: book.meter(use),
-      onFailure: (failure) => {
-        book.fail(use, failure.why);
-        refuse(response, unreachable(origin, failure));
-      },
+    learner?.request({ host: origin.name, port: origin.port, method: request.method ?? "GET", path: verdict.target.replace(/\?.*$/, "") });
+    send(request, response, { origin, use, target: verdict.target }).catch((error: unknown) => {
+      if (error instanceof NotForwarded) denyRequest(response, use, error.message);
+      else if (error instanceof SandboxError) fail(response, use, { kind: "failed", why: error.message });
+      else response.destroy();
     });
+  }
+
+  async function send(request: IncomingMessage, response: ServerResponse, { origin, use, target }: Sending): Promise<void> {
+    const onUsed = (name: string): void => book.secretUsed(name, origin.name);
+    const exchange = secrets === undefined ? undefined : openExchange(secrets, request, { host: origin.name, target, onUsed });
+    const headers = outgoingHeaders(request, { mayChangeLength: exchange?.mayChangeLength ?? false });
+    await forward(request, response, {
+      send: async () =>
+        upstream.request(origin, {
+          method: request.method ?? "GET",
+          path: target,
+          headers: (await exchange?.outgoing(headers)) ?? headers,
+        }),
+      meter: book.meter(use),
+      outward: exchange?.outward,
+      receive: (answer) => {
+        const kept = endToEnd(answer.rawHeaders, NOT_FOR_THE_TASK);
+        return exchange?.receive(answer, kept) ?? { headers: kept };
+      },
+      isStale: (answer) => exchange?.isStale(answer) ?? Promise.resolve(false),
+      onFailure: (failure) => fail(response, use, failure),
+      onRefused: (why) => denyRequest(response, use, why),
+    });
+  }
+
+  function fail(response: ServerResponse, use: Use, failure: DialFailure): void {
+    book.fail(use, failure.why);
+    refuse(response, unreachable(use.host, failure));
+  }
+
+  function denyRequest(response: ServerResponse, { host, port, rule }: Use, why: string): void {
+    book.deny({ host, port, rule: rule.text, why });
+    if (response.headersSent) response.destroy();
+    else refuse(response, { status: 403, error: "denied", host, rule: rule.text, why });
   }
 
   type Decision = Extract<RequestVerdict, { kind: "allowed" }> | { readonly kind: "refused"; readonly refusal: Refusal };
@@ -83,7 +127,8 @@ export function createHttpGate({ upstream, book }: HttpGateOptions): HttpGate {
     const rule = verdict.kind === "denied" ? verdict.rule : null;
     book.deny({ host: name, port, rule, why: verdict.why });
     const status = verdict.kind === "denied" ? 403 : 400;
-    return { kind: "refused", refusal: { status, error: verdict.kind, host: name, rule, why: verdict.why } };
+    const allow = verdict.kind === "denied" ? { allow: "a rule whose methods and paths cover it" } : {};
+    return { kind: "refused", refusal: { status, error: verdict.kind, host: name, rule, why: verdict.why, ...allow } };
   }
 
   function withinRate(verdict: Extract<RequestVerdict, { kind: "allowed" }>, { name, port }: Origin): Decision {
@@ -139,10 +184,10 @@ function headOf({ method = "", url = "", rawHeaders }: IncomingMessage): Request
   return { method, target: url, rawHeaders, upgrade: protocols.includes("websocket") };
 }
 
-function unreachable({ name }: Origin, { kind, why }: DialFailure): Refusal {
-  if (kind === "address-denied") return { status: 403, error: "denied", host: name, rule: null, why };
-  if (kind === "timed-out") return { status: 504, error: "timed-out", host: name, rule: null, why };
-  return { status: 502, error: "unreachable", host: name, rule: null, why };
+function unreachable(host: string, { kind, why }: DialFailure): Refusal {
+  if (kind === "address-denied") return { status: 403, error: "denied", host, rule: null, why };
+  if (kind === "timed-out") return { status: 504, error: "timed-out", host, rule: null, why };
+  return { status: 502, error: "unreachable", host, rule: null, why };
 }
 
 /** The parser's own word; a connection that just ended between two requests is nothing to tell of. */

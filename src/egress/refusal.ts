@@ -1,4 +1,4 @@
-import type { ServerResponse } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 
 /** What a task reads that was refused: what, why, and what would allow it. */
 export type Refusal = {
@@ -7,6 +7,8 @@ export type Refusal = {
   readonly host: string;
   readonly rule: string | null;
   readonly why: string;
+  /** What would let it through. */
+  readonly allow?: string;
   /** Milliseconds until it may be tried again. */
   readonly retryAfterMs?: number;
 };
@@ -14,8 +16,12 @@ export type Refusal = {
 /** Answers a request with a refusal as a short JSON document, and ends the connection where its body was not read. */
 export function refuse(response: ServerResponse, refusal: Refusal): void {
   const body = bodyOf(refusal);
-  response.writeHead(refusal.status, { ...headersOf(refusal, body), ...(response.req.complete ? {} : { Connection: "close" }) });
+  response.writeHead(refusal.status, { ...headersOf(refusal, body), ...(isUnread(response.req) ? { Connection: "close" } : {}) });
   response.end(body);
+}
+
+function isUnread({ complete, headers }: IncomingMessage): boolean {
+  return !complete && (headers["content-length"] !== undefined || headers["transfer-encoding"] !== undefined);
 }
 
 /** A refusal as the bytes of a whole response, for connections that are no longer HTTP's. */
@@ -25,9 +31,8 @@ export function encodeRefusal(refusal: Refusal): string {
   return `HTTP/1.1 ${refusal.status} Refused\r\n${headers.join("")}\r\n${body}`;
 }
 
-function bodyOf({ error, host, rule, why }: Refusal): string {
-  const allow = error === "denied" ? { allow: `--allow ${host}, or a wider rule` } : {};
-  return `${JSON.stringify({ error: `sandbox: ${error}`, host, rule, why, ...allow })}\n`;
+function bodyOf({ error, host, rule, why, allow }: Refusal): string {
+  return `${JSON.stringify({ error: `sandbox: ${error}`, host, rule, why, allow })}\n`;
 }
 
 function headersOf({ retryAfterMs }: Refusal, body: string): Record<string, string> {

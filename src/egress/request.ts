@@ -1,3 +1,4 @@
+import type { IncomingMessage } from "node:http";
 import { isPathMatch, parseRequestTarget } from "./request-path.ts";
 import type { Rule } from "./rule.ts";
 
@@ -27,7 +28,7 @@ export function decideRequest(head: RequestHead, origin: Origin): RequestVerdict
   const target = originForm(head.target, origin);
   if (target === undefined) return { kind: "denied", rule: null, why: "its target names another host" };
   const parsed = parseRequestTarget(target);
-  if ("refused" in parsed) return { kind: "malformed", why: `its path ${parsed.refused}` };
+  if ("refused" in parsed) return { kind: "malformed", why: `its target is refused: ${parsed.refused}` };
   const refusals = origin.rules.map((rule) => ({ rule, why: whyNot(rule, { ...head, path: parsed.path }) }));
   const allowing = refusals.find(({ why }) => why === undefined)?.rule;
   const canonical = parsed.query === undefined ? parsed.path : `${parsed.path}?${parsed.query}`;
@@ -85,6 +86,19 @@ export function endToEnd(rawHeaders: readonly string[], dropped: readonly string
   return pairsOf(rawHeaders)
     .filter(([name]) => !HOP_BY_HOP.has(name.toLowerCase()) && !gone.has(name.toLowerCase()))
     .flat();
+}
+
+/** The headers of a request as they go on: its framing is said anew, whatever way it came. */
+export function outgoingHeaders(
+  { rawHeaders, headers, method }: IncomingMessage,
+  { mayChangeLength }: { readonly mayChangeLength: boolean },
+): readonly string[] {
+  const kept = endToEnd(rawHeaders, ["expect"]);
+  const length = headers["content-length"];
+  if (headers["transfer-encoding"] !== undefined || (mayChangeLength && length !== undefined))
+    return [...endToEnd(kept, ["content-length"]), "Transfer-Encoding", "chunked"];
+  const needsLength = method === "POST" || method === "PUT" || method === "PATCH";
+  return needsLength && length === undefined ? [...kept, "Content-Length", "0"] : kept;
 }
 
 export function valuesOf(rawHeaders: readonly string[], wanted: string): string[] {

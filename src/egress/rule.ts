@@ -1,3 +1,4 @@
+import { SandboxError } from "../core/errors.ts";
 import type { RuleSpec } from "../policy/egress-spec.ts";
 import { type ByteBudget, createByteBudget } from "./byte-budget.ts";
 import { type HostPattern, isHostMatch, parseHostPattern } from "./host-pattern.ts";
@@ -19,7 +20,17 @@ export async function compileRules(specs: readonly RuleSpec[], now: () => number
   return Promise.all(specs.map((spec) => compileRule(spec, now)));
 }
 
+/** The sentence of an error begins with the rule's place where it is not the rule itself. */
 async function compileRule(spec: RuleSpec, now: () => number): Promise<Rule> {
+  try {
+    return await compile(spec, now);
+  } catch (error) {
+    if (!(error instanceof SandboxError) || error.message.includes(spec.text)) throw error;
+    throw new SandboxError(error.code, `${spec.text}: ${error.message}`, error.hint, { cause: error });
+  }
+}
+
+async function compile(spec: RuleSpec, now: () => number): Promise<Rule> {
   const { host, methods, paths, rate, burst, maxBytes, maxConnections, ...rest } = spec;
   return {
     ...rest,
@@ -45,14 +56,19 @@ export type NameVerdict =
 export function decideName(rules: readonly Rule[], name: string): NameVerdict {
   const matching = rules.filter(({ pattern }) => isHostMatch(pattern, name));
   const denying = matching.filter(({ deny }) => deny);
-  const denied = new Set(denying.flatMap(({ ports }) => ports));
-  const ports = [...new Set(matching.filter(({ deny }) => !deny).flatMap((rule) => rule.ports))].filter((port) => !denied.has(port));
+  const wanted = new Set(matching.filter(({ deny }) => !deny).flatMap((rule) => rule.ports));
+  const ports = [...wanted].filter((port) => !denying.some((rule) => covers(rule, port)));
   if (ports.length > 0) return { kind: "allowed", ports };
   return { kind: "denied", rule: denying[0]?.text };
 }
 
 /** The rules that allow connections to a port of a name; none when one denies it. */
 export function rulesFor(rules: readonly Rule[], { name, port }: { readonly name: string; readonly port: number }): readonly Rule[] {
-  const matching = rules.filter((rule) => rule.ports.includes(port) && isHostMatch(rule.pattern, name));
+  const matching = rules.filter((rule) => covers(rule, port) && isHostMatch(rule.pattern, name));
   return matching.some(({ deny }) => deny) ? [] : matching;
+}
+
+/** One that denies without a port denies them all. */
+function covers({ deny, ports }: Rule, port: number): boolean {
+  return ports.includes(port) || (deny && ports.length === 0);
 }

@@ -14,7 +14,7 @@ export function parseSecretFlag(text: string): SecretFlag {
   const name = equals === -1 ? left : left.slice(0, equals);
   if (!isVariableName(name))
     throw new SandboxError("BAD_SECRET", "A secret begins with something that is not a name of a variable.", USAGE);
-  const from = equals === -1 ? ({ kind: "env", variable: name } as const) : parseSource(name, left.slice(equals + 1));
+  const from = equals === -1 ? ({ kind: "env", variable: name } as const) : parseSecretSource(name, left.slice(equals + 1));
   const hosts = at === -1 ? [] : text.slice(at + 1).split(",");
   if (hosts.length === 0 || !hosts.every((host) => HOST.test(host)))
     throw new SandboxError("BAD_SECRET", `The secret ${name} ${hosts.length === 0 ? "has no host" : "has a host that is none"}.`, USAGE);
@@ -24,7 +24,8 @@ export function parseSecretFlag(text: string): SecretFlag {
 const USAGE = "Write NAME@HOST for a variable that is set here, such as API_TOKEN@api.example.com, or NAME=file:PATH@HOST.";
 const HOST = /^[A-Za-z0-9*._:[\]-]+$/;
 
-function parseSource(name: string, text: string): SecretSource {
+/** `env:VARIABLE`, `file:PATH` or `cmd:COMMAND`. Throws `BAD_SECRET`, without repeating what may be the value itself. */
+export function parseSecretSource(name: string, text: string): SecretSource {
   const rest = text.slice(text.indexOf(":") + 1);
   if (text.startsWith("env:") && isVariableName(rest)) return { kind: "env", variable: rest };
   if (text.startsWith("file:") && rest !== "" && !rest.includes("\0")) return { kind: "file", path: rest };

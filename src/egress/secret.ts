@@ -11,6 +11,8 @@ import { createSecretValues, type SecretSources } from "./secret-values.ts";
 export type Secrets = {
   /** Placeholders by name, for the task's environment. */
   readonly placeholders: Readonly<Record<string, string>>;
+  /** Whether a secret may be sent to a host. */
+  concerns(host: string): boolean;
   /** Judges a request target, or a name that is looked up: no placeholder in any spelling, not even for the secret's own hosts. */
   judgeTarget(target: string): { readonly kind: "clean" } | Refused;
   /** Puts values into header values (names and values in turn, bytes as latin1) for the secrets' own hosts; refuses placeholders anywhere else. */
@@ -42,6 +44,7 @@ export function createSecrets(specs: readonly SecretSpec[], sources: SecretSourc
 
   const secrets: Secrets & { [inspect.custom](): string } = {
     placeholders: Object.freeze(Object.fromEntries(guarded.map(({ spec, placeholder }) => [spec.name, placeholder]))),
+    concerns: (host) => specs.some(({ hosts }) => hosts.some((each) => each.matches(host))),
     judgeTarget(target) {
       const found = findAnySpelling(target, guarded);
       return found === undefined ? { kind: "clean" } : refuse(found, "its placeholder stands in the target of a request");

@@ -9,7 +9,7 @@ export type RuleSpec = {
   readonly host: string;
   /** Denies in place of allowing, and beats every rule that allows. */
   readonly deny: boolean;
-  /** At least one, 1 to 65,535. */
+  /** 1 to 65,535. Empty only for a rule that denies every port. */
   readonly ports: readonly number[];
   /** Where connections go in place of what the name resolves to. */
   readonly address: { readonly ip: string; readonly port: number | undefined } | undefined;
@@ -52,6 +52,21 @@ function plainRule(text: string, host: string, ports: readonly number[] = DEFAUL
     ca: undefined,
   };
 }
+
+/** A secret that the command knows by a placeholder alone; its value is put in on the host, for these hosts only. */
+export type SecretRequest = {
+  /** The variable in which the command finds the placeholder. */
+  readonly name: string;
+  readonly from:
+    | { readonly kind: "env"; readonly variable: string }
+    | { readonly kind: "file"; readonly path: string }
+    | { readonly kind: "cmd"; readonly command: string };
+  /** At least one, as a rule writes them. */
+  readonly hosts: readonly string[];
+  readonly in: readonly ("header" | "body")[];
+  /** The only header that it may stand in. */
+  readonly header?: string;
+};
 
 /**
  * Parses the value of `--allow`: `HOST[:PORT]`, several separated by commas, or `NAME=ADDR:PORT` for a fixed address (an IPv6 address in brackets).

@@ -1,6 +1,6 @@
 import { SandboxError } from "../core/errors.ts";
 import { parseDuration, parseSize } from "../core/units.ts";
-import { parseAllow, type RuleSpec } from "./egress-spec.ts";
+import { parseAllow, type RuleSpec, type SecretRequest } from "./egress-spec.ts";
 import {
   assertCommand,
   assertEnvironment,
@@ -47,6 +47,11 @@ export type TaskRequest = {
   readonly env?: Readonly<Record<string, string>>;
   /** What may leave, each as `--allow` takes it. Default nothing. */
   readonly allow?: readonly string[];
+  /** Rules beside those of `allow`, which count no less. */
+  readonly rules?: readonly RuleSpec[];
+  readonly secrets?: readonly SecretRequest[];
+  /** Find out what is used, for narrower rules. Default false. */
+  readonly learn?: boolean;
   /** Allowed names may resolve to addresses of private networks. Default false. */
   readonly allowPrivate?: boolean;
   /** `30/m`, for each rule. Default unlimited. */
@@ -94,7 +99,13 @@ export type Task = {
   readonly patch: string | undefined;
   readonly env: Readonly<Record<string, string>>;
   /** An empty list of rules lets nothing out. */
-  readonly egress: { readonly rules: readonly RuleSpec[]; readonly maxBytes: number | undefined };
+  readonly egress: {
+    readonly rules: readonly RuleSpec[];
+    readonly secrets: readonly SecretRequest[];
+    readonly maxBytes: number | undefined;
+    /** Find out what is used, for narrower rules. */
+    readonly learn: boolean;
+  };
   readonly quotas: Quotas;
   readonly user: { readonly uid: number; readonly gid: number };
   readonly runtime: string | undefined;
@@ -167,15 +178,28 @@ export function resolveTask(request: TaskRequest): Task {
   return Object.freeze(task);
 }
 
-function resolveEgress({ allow = [], allowPrivate = false, rate, maxEgress }: TaskRequest): Task["egress"] {
-  if (allow.length === 0 && (allowPrivate || rate !== undefined || maxEgress !== undefined))
+function resolveEgress(request: TaskRequest): Task["egress"] {
+  const { allow = [], rules = [], secrets = [], allowPrivate = false, learn = false, rate, maxEgress } = request;
+  const all = [...rules, ...allow.flatMap(parseAllow)];
+  if (all.length === 0 && (allowPrivate || learn || rate !== undefined || maxEgress !== undefined || secrets.length > 0))
     throw new SandboxError(
       "USAGE",
-      "--allow-private, --rate and --max-egress say how something may leave, but nothing may.",
+      "--allow-private, --rate, --max-egress, --secret and --learn say how something may leave, but nothing may.",
       "Name what may be reached with --allow HOST.",
     );
-  const rules = allow.flatMap(parseAllow).map((rule) => ({ ...rule, allowPrivate, rate }));
-  return { rules, maxBytes: maxEgress === undefined ? undefined : parseSize(maxEgress, "--max-egress") };
+  const doubled = secrets.find(({ name }) => request.env?.[name] !== undefined);
+  if (doubled !== undefined)
+    throw new SandboxError(
+      "BAD_SECRET",
+      `${doubled.name} is given as a secret and as a variable.`,
+      "Leave out -e: the secret's placeholder takes its place.",
+    );
+  return {
+    rules: all.map((rule) => ({ ...rule, allowPrivate: rule.allowPrivate || allowPrivate, rate: rule.rate ?? rate })),
+    secrets,
+    learn,
+    maxBytes: maxEgress === undefined ? undefined : parseSize(maxEgress, "--max-egress"),
+  };
 }
 
 function resolveQuotas(request: TaskRequest): Quotas {

@@ -1,4 +1,6 @@
 import type { Readable } from "node:stream";
+import type { LearnedRule } from "../egress/learner.ts";
+import type { SecretSources } from "../egress/secret-values.ts";
 import type { Engine } from "../engine/port.ts";
 import type { RunEvent } from "./events.ts";
 
@@ -16,6 +18,10 @@ export type RunContext = {
   readonly terminal?: TerminalSize & { readonly onResize: (listener: (size: TerminalSize) => void) => void };
   /** PEM certificates that the machine trusts, for looking into TLS; left out, those of Node.js. */
   readonly roots?: () => Promise<readonly string[]>;
+  /** Takes what a run that learns has used, at its end. */
+  readonly onLearned?: (rules: readonly LearnedRule[]) => void;
+  /** Where the values of secrets are read. */
+  readonly secretSources?: SecretSources;
   /** Ask the run to end: the command gets the named signal first. Aborting a second one ends it at once. */
   readonly interrupts?: Interrupts;
 };

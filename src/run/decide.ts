@@ -26,7 +26,7 @@ export async function decide(record: RunRecord, context: RunContext): Promise<Pl
   record.engine = context.engine.info;
   record.emit({ type: "run.started", command: task.command, image: task.image.ref });
   const out = await prepareOutputs(record, task.artifacts.length === 0 ? undefined : (task.out ?? `sandbox-out/${run}`));
-  const [workspace, mounts, egress] = await Promise.all([scan(record), resolveMounts(record), planEgress(task)]);
+  const [workspace, mounts, egress] = await Promise.all([scan(record), resolveMounts(record), planEgress(task, context)]);
   const image = await ensureImage(record, context);
   record.image = image;
   const posture = resolvePosture({

@@ -1,11 +1,15 @@
 import { SandboxError } from "../core/errors.ts";
 import { formatSize } from "../core/units.ts";
 import type { Gate } from "../egress/gate.ts";
+import type { LearnedRule, Learner } from "../egress/learner.ts";
 import type { EgressRow } from "../egress/ledger.ts";
 import type { Rule } from "../egress/rule.ts";
+import type { Secrets } from "../egress/secret.ts";
+import type { SecretSources } from "../egress/secret-values.ts";
 import type { Connection } from "../guest/connection.ts";
 import type { Session } from "../guest/session.ts";
 import type { RunAuthority } from "../identity/run-authority.ts";
+import type { SecretRequest } from "../policy/egress-spec.ts";
 import type { Task } from "../policy/task.ts";
 import type { RunContext } from "./context.ts";
 import { endingOfError } from "./ending.ts";
@@ -13,7 +17,12 @@ import type { RunRecord } from "./record.ts";
 import { installTrust } from "./trust.ts";
 
 /** What a run may send: its rules, ready to judge with, and the authority that looking inside of TLS takes. */
-export type EgressPlan = { readonly rules: readonly Rule[]; readonly authority: Promise<RunAuthority> | undefined };
+export type EgressPlan = {
+  readonly rules: readonly Rule[];
+  readonly secrets: Secrets | undefined;
+  readonly learner: Learner | undefined;
+  readonly authority: Promise<RunAuthority> | undefined;
+};
 
 /** The open egress of a run. */
 export type Egress = {
@@ -21,17 +30,37 @@ export type Egress = {
   readonly env: Readonly<Record<string, string>>;
   rows(): readonly EgressRow[];
   bytesOut(): number;
+  /** What was used, for a run that learns. */
+  learned(): readonly LearnedRule[];
   close(): void;
 };
 
-/** Compiles the task's rules; nothing is loaded for a task without any. The authority is made while the engine works. Throws `BAD_RULE` and `BAD_RATE`. */
-export async function planEgress({ egress }: Task): Promise<EgressPlan> {
-  if (egress.rules.length === 0) return { rules: [], authority: undefined };
+/** Compiles the task's rules; nothing is loaded for a task without any. The authority is made while the engine works. Throws `BAD_RULE`, `BAD_RATE` and `BAD_SECRET`. */
+export async function planEgress({ egress }: Task, { secretSources }: RunContext): Promise<EgressPlan> {
+  if (egress.rules.length === 0) return { rules: [], secrets: undefined, learner: undefined, authority: undefined };
   const { compileRules, needsInside } = await import("../egress/rule.ts");
   const rules = await compileRules(egress.rules, () => performance.now());
-  const names = rules.filter(needsInside).map(({ pattern }) => pattern.suffix);
-  return { rules, authority: names.length === 0 ? undefined : makeAuthority(names) };
+  const secrets = egress.secrets.length === 0 ? undefined : await openSecrets(egress.secrets, rules, secretSources);
+  const learner = egress.learn ? (await import("../egress/learner.ts")).createLearner() : undefined;
+  const all = secrets !== undefined || learner !== undefined;
+  const names = rules.filter((rule) => all || needsInside(rule)).map(({ pattern }) => pattern.suffix);
+  return { rules, secrets, learner, authority: names.length === 0 ? undefined : makeAuthority(names) };
 }
+
+async function openSecrets(
+  requests: readonly SecretRequest[],
+  rules: readonly Rule[],
+  sources: SecretSources | undefined,
+): Promise<Secrets> {
+  const { planSecrets } = await import("../egress/secret-plan.ts");
+  return planSecrets(requests, rules, sources ?? NO_SOURCES);
+}
+
+const NO_SOURCES: SecretSources = {
+  readEnv: () => undefined,
+  readFile: () => Promise.reject(new Error("there are no files here")),
+  runCommand: () => Promise.reject(new Error("there are no commands here")),
+};
 
 /** Nobody waits for it yet: a failure is met where it is used. */
 function makeAuthority(names: readonly string[]): Promise<RunAuthority> {
@@ -76,9 +105,10 @@ export async function openEgress(record: RunRecord, plan: EgressPlan, live: Live
       () => undefined,
     );
   return {
-    env,
+    env: { ...env, ...plan.secrets?.placeholders },
     rows: () => gate?.rows() ?? [],
     bytesOut: () => gate?.bytesOut() ?? 0,
+    learned: () => plan.learner?.rules() ?? [],
     close: () => {
       closed = true;
       gate?.close();
@@ -86,7 +116,7 @@ export async function openEgress(record: RunRecord, plan: EgressPlan, live: Live
   };
 }
 
-async function makeGate(record: RunRecord, { rules, authority }: EgressPlan, live: Live): Promise<Gate> {
+async function makeGate(record: RunRecord, { rules, secrets, learner, authority }: EgressPlan, live: Live): Promise<Gate> {
   const [{ createGate }, { createResolver }, { createByteBudget }] = await Promise.all([
     import("../egress/gate.ts"),
     import("../egress/resolver.ts"),
@@ -96,6 +126,8 @@ async function makeGate(record: RunRecord, { rules, authority }: EgressPlan, liv
   const limit = task.egress.maxBytes;
   return createGate({
     rules,
+    secrets,
+    learner,
     ownNames: [task.hostname],
     listen: (place) => live.session.network.listen(place),
     resolve: createResolver(),

@@ -30,6 +30,7 @@ export async function runTask(task: Task, context: RunContext): Promise<RunResul
     record.ending.settle((await record.loss) ?? endingOfError(failure));
   }
   await record.phases.time("destroy", () => destroySandbox(record));
+  if (task.egress.learn) context.onLearned?.(record.egress?.learned() ?? []);
   return seal(record);
 }
 

@@ -13,10 +13,11 @@ export function readRule(reading: Reading, entry: Entry): FileRule {
   const text = (one: Entry): string => readText(reading, one);
   const flag = (one: Entry | undefined): boolean => one !== undefined && readFlag(reading, one);
   const count = (one: Entry): number => readWhole(reading, one, MAX_COUNT);
+  const deny = flag(keys.get("deny"));
   return {
     host: host === undefined ? "" : text(host),
-    deny: flag(keys.get("deny")),
-    ports: readPorts(reading, keys.get("port"), keys.get("ports")),
+    deny,
+    ports: readPorts(reading, { port: keys.get("port"), ports: keys.get("ports"), usual: deny ? [] : DEFAULT_PORTS }),
     ...given(keys.get("address"), (one) => ({ address: readWord(reading, one, ADDRESS) })),
     private: flag(keys.get("private")),
     ...given(keys.get("methods"), (one) => ({ methods: readList(reading, one, (item) => readWord(reading, item, METHOD_FORM)) })),
@@ -48,13 +49,15 @@ const UPGRADE: Form = {
   hint: "Write websocket.",
 };
 
-function readPorts(reading: Reading, port: Entry | undefined, ports: Entry | undefined): readonly number[] {
+type PortEntries = { readonly port: Entry | undefined; readonly ports: Entry | undefined; readonly usual: readonly number[] };
+
+function readPorts(reading: Reading, { port, ports, usual }: PortEntries): readonly number[] {
   if (port !== undefined && ports !== undefined) {
     const later = port.offset > ports.offset ? port : ports;
     noteKey(reading, later, { wrong: "stands beside its twin, so one of port and ports is too many", hint: "Keep one of them." });
   }
   if (port !== undefined) return [readWhole(reading, port, MAX_PORT)];
-  return ports === undefined ? DEFAULT_PORTS : readList(reading, ports, (item) => readWhole(reading, item, MAX_PORT));
+  return ports === undefined ? usual : readList(reading, ports, (item) => readWhole(reading, item, MAX_PORT));
 }
 
 /** One word or a list of words. */

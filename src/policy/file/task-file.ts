@@ -18,7 +18,7 @@ export type SandboxField = { readonly text: string; readonly where: Where };
 export type FileRule = {
   readonly host: string;
   readonly deny: boolean;
-  /** 443 and 80 where the rule names none. */
+  /** 443 and 80 where the rule names none; empty where it denies and names none, which is every port. */
   readonly ports: readonly number[];
   /** An IPv4 or IPv6 address in place of the look-up. */
   readonly address?: string;

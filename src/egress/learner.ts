@@ -1,0 +1,68 @@
+/** What a run used of one port of one host. `requests` is empty where it did not speak HTTP. */
+export type LearnedRule = {
+  readonly host: string;
+  readonly port: number;
+  readonly methods: readonly string[];
+  /** Patterns that cover every path that was asked for. */
+  readonly paths: readonly string[];
+};
+
+export type Learner = {
+  /** A connection whose bytes nobody looked into. */
+  connection(host: string, port: number): void;
+  request(request: { readonly host: string; readonly port: number; readonly method: string; readonly path: string }): void;
+  rules(): readonly LearnedRule[];
+};
+
+/** More paths than a person reads in one rule. */
+const MOST_PATHS = 12;
+const MOST_REMEMBERED = 10_000;
+/** Segments that name one thing of many: numbers, hashes, UUIDs. */
+const IDENTIFIER = /^(?:\d+|[0-9a-f]{8,}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})$/i;
+
+/** Remembers what is used, and finds the narrowest rules that cover it. */
+export function createLearner(): Learner {
+  const places = new Map<
+    string,
+    { readonly host: string; readonly port: number; readonly methods: Set<string>; readonly paths: Set<string> }
+  >();
+
+  function placeOf(host: string, port: number) {
+    const key = `${host}:${port}`;
+    const place = places.get(key) ?? { host, port, methods: new Set<string>(), paths: new Set<string>() };
+    places.set(key, place);
+    return place;
+  }
+
+  return {
+    connection: (host, port) => void placeOf(host, port),
+    request({ host, port, method, path }) {
+      const { methods, paths } = placeOf(host, port);
+      methods.add(method);
+      paths.add(paths.size < MOST_REMEMBERED ? path : generalise(path));
+    },
+    rules: () =>
+      [...places.values()].map(({ host, port, methods, paths }) => ({
+        host,
+        port,
+        methods: [...methods].toSorted(),
+        paths: cover([...paths]),
+      })),
+  };
+}
+
+/** As few patterns as a person reads: paths as they are, else with their identifiers as stars, else what they have in common. */
+function cover(paths: readonly string[]): readonly string[] {
+  if (paths.length <= MOST_PATHS) return paths.toSorted();
+  const general = [...new Set(paths.map(generalise))];
+  if (general.length <= MOST_PATHS) return general.toSorted();
+  const tops = [...new Set(general.map((path) => `/${path.split("/")[1] ?? ""}/**`))];
+  return tops.length <= MOST_PATHS ? tops.toSorted() : ["/**"];
+}
+
+function generalise(path: string): string {
+  return path
+    .split("/")
+    .map((segment) => (IDENTIFIER.test(segment) ? "*" : segment))
+    .join("/");
+}

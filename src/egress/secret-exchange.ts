@@ -1,0 +1,71 @@
+import type { IncomingMessage } from "node:http";
+import { NotForwarded, type Passage, type PassageRefused } from "./forward.ts";
+import { endToEnd } from "./request.ts";
+import type { Secrets } from "./secret.ts";
+
+/** One request and its answer, as they pass by the secrets of the run. */
+export type Exchange = {
+  /** The headers as they go on, with values in place of placeholders. Throws `SECRET_UNAVAILABLE` and `NotForwarded`. */
+  outgoing(headers: readonly string[]): Promise<readonly string[]>;
+  /** What the body passes on its way out. */
+  readonly outward: Passage;
+  readonly mayChangeLength: boolean;
+  /** The answer as the task may see it. */
+  receive(
+    answer: IncomingMessage,
+    headers: readonly string[],
+  ): { readonly headers: readonly string[]; readonly inward?: Passage | undefined };
+  /** Reads again what the origin did not take; answers whether something is another value now. */
+  isStale(answer: IncomingMessage): Promise<boolean>;
+};
+
+export type ExchangeOptions = { readonly host: string; readonly target: string; readonly onUsed: (name: string) => void };
+
+const UNAUTHORIZED = 401;
+/** Answers that people or programs read as text; what has no type is read as if it were one. */
+const TEXT = /^(?:text\/|application\/(?:[\w.+-]*\+)?(?:json|xml)\b|application\/(?:javascript|x-www-form-urlencoded|x-ndjson|yaml)\b|$)/i;
+
+/** Judges the target at once; throws `NotForwarded` when a placeholder stands in it. */
+export function openExchange(secrets: Secrets, request: IncomingMessage, { host, target, onUsed }: ExchangeOptions): Exchange {
+  const judged = secrets.judgeTarget(target);
+  if (judged.kind === "refused") throw new NotForwarded(whyOf(judged));
+  const kind = { contentType: request.headers["content-type"], contentEncoding: request.headers["content-encoding"] };
+  const scanner = secrets.createBodyScanner(host, kind);
+  let used: readonly string[] = [];
+
+  async function outgoing(headers: readonly string[]): Promise<readonly string[]> {
+    const substituted = await secrets.substituteHeaders(headers, host);
+    if (substituted.kind === "refused") throw new NotForwarded(whyOf(substituted));
+    if (substituted.kind === "clean") return headers;
+    used = substituted.used;
+    for (const name of used) onUsed(name);
+    // A compressed answer could not be searched for a value that it echoes.
+    return [...endToEnd(substituted.rawHeaders, ["accept-encoding"]), "Accept-Encoding", "identity"];
+  }
+
+  return {
+    outgoing,
+    outward: { push: async (chunk) => bytesOf(await scanner.push(chunk)), end: async () => bytesOf(await scanner.end()) },
+    mayChangeLength: scanner.mayChangeLength,
+    receive: (answer, headers) => {
+      const clean = secrets.scrubHeaders(headers);
+      if (!TEXT.test(answer.headers["content-type"] ?? "") || request.method === "HEAD") return { headers: clean };
+      return { headers: endToEnd(clean, ["content-length"]), inward: secrets.createEchoScrubber() };
+    },
+    isStale: async (answer) => {
+      if (answer.statusCode !== UNAUTHORIZED) return false;
+      const changed = await Promise.all(used.map((name) => secrets.refresh(name)));
+      return changed.includes(true);
+    },
+  };
+}
+
+type Refused = { readonly kind: "refused"; readonly secret: string; readonly why: string };
+
+function bytesOf(scanned: { readonly kind: "pass"; readonly bytes: Buffer } | Refused): Buffer | PassageRefused {
+  return scanned.kind === "pass" ? scanned.bytes : { refused: whyOf(scanned) };
+}
+
+function whyOf({ secret, why }: Refused): string {
+  return `the secret ${secret}: ${why}`;
+}
