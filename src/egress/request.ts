@@ -74,13 +74,17 @@ const HOP_BY_HOP = new Set([
   "upgrade",
 ]);
 
+/** `Connection` can't take these away: without its length a body is the next request to who reads on, and without its Host nobody's. */
+const ALWAYS_KEPT = new Set(["content-length", "host"]);
+
 /** The headers that go on: without those for this hop alone, and without those that `Connection` names. */
 export function endToEnd(rawHeaders: readonly string[], dropped: readonly string[] = []): string[] {
   const named = valuesOf(rawHeaders, "connection").flatMap((value) =>
     value
       .toLowerCase()
       .split(",")
-      .map((name) => name.trim()),
+      .map((name) => name.trim())
+      .filter((name) => !ALWAYS_KEPT.has(name)),
   );
   const gone = new Set([...named, ...dropped]);
   return pairsOf(rawHeaders)
