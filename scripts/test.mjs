@@ -12,6 +12,7 @@ const NEEDED = {
   "busybox-static": "busybox",
   curl: "curl",
   gcc: "cc",
+  gccgo: "gccgo",
   git: "git",
   iproute2: "ip",
   mmdebstrap: "mmdebstrap",
@@ -25,6 +26,7 @@ const NEEDED = {
   strace: "strace",
   "stress-ng": "stress-ng",
   unzip: "unzip",
+  wget: "wget",
 };
 
 const closing = mkdtempSync(join(tmpdir(), "belljar-test-"));
