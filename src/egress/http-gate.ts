@@ -47,6 +47,8 @@ export function createHttpGate({ upstream, book, secrets, learner }: HttpGateOpt
   function openServer(): Server {
     const server = createServer({ maxHeaderSize: LARGEST_HEAD, insecureHTTPParser: false, requestTimeout: 0, keepAliveTimeout: 0 });
     server.maxHeadersCount = MOST_HEADERS;
+    // `printf … | nc` ends its half after the request and waits for the answer; Node.js would break off what it asked for.
+    Object.assign(server, { httpAllowHalfOpen: true });
     server.on("request", onRequest);
     server.on("checkContinue", (request: IncomingMessage, response: ServerResponse) => {
       response.writeContinue();

@@ -158,3 +158,13 @@ describe("musl's resolver", () => {
     expect(result.egress).toMatchObject([{ host: "other.example.com", port: null, decision: "denied" }]);
   });
 });
+
+describe("a client that ends its half after its request", () => {
+  it("gets the answer all the same", async () => {
+    const { port, rule } = origins.http;
+    const request = `GET /a HTTP/1.1\r\nHost: ${NAME}:${port}\r\n\r\n`;
+    const { result } = await run([...BUSYBOX, "--allow", rule], ["/workspace/talk", NAME, `${port}`, request]);
+    expect(result.stdout.text).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
+    expect(result.stdout.text).toContain(`GET /a ${NAME}:${port}\n`);
+  });
+});
