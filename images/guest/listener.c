@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -93,7 +94,9 @@ static int listen_at(struct listener *listener)
 	if (fd < 0)
 		return errno;
 	listener->socket = (struct source){ .fd = fd, .owner = &listener->operation };
+	/* Accepted sockets inherit TCP_NODELAY: what the host sends in two frames does not wait for the task to acknowledge the first. */
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) != 0 ||
+	    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes) != 0 ||
 	    bind(fd, (struct sockaddr *)&name, sizeof name) != 0 || listen(fd, BACKLOG) != 0)
 		return errno;
 	return loop_watch(&listener->socket, WATCH_INPUT);
