@@ -13,6 +13,8 @@ export type CliOptions = {
   /** Added to the environment of the tests; `undefined` takes a variable away. */
   readonly env?: Readonly<Record<string, string | undefined>>;
   readonly cwd?: string;
+  /** A command that runs it, such as `nsenter` and its arguments. */
+  readonly within?: readonly string[];
 };
 
 export type CliResult = {
@@ -44,7 +46,8 @@ export async function runCli(args: readonly string[], options: CliOptions = {}):
 export function startCli(args: readonly string[], options: CliOptions = {}): RunningCli {
   if (!existsSync(BUILT)) throw new Error("The product is not built. Run `npm run build`, or `npm test`, which does it by itself.");
   const env = { ...process.env, DOCKER_HOST: `unix://${engineSocket()}`, ...options.env };
-  const child = spawn(process.execPath, ["--", SANDBOX, ...args], { env, ...(options.cwd === undefined ? {} : { cwd: options.cwd }) });
+  const [program = "", ...words] = [...(options.within ?? []), process.execPath, "--", SANDBOX, ...args];
+  const child = spawn(program, words, { env, ...(options.cwd === undefined ? {} : { cwd: options.cwd }) });
   child.stdin.on("error", () => undefined);
   const stdout: Buffer[] = [];
   const stderr: Buffer[] = [];
