@@ -180,7 +180,7 @@ function share([quota, period]: readonly string[]): number | "untold" {
   return quota === "untold" ? quota : Number(quota) / Number(period);
 }
 
-/** Interfaces, routes that lead anywhere but back, and sockets that exist. */
+/** Interfaces, routes that lead anywhere but back, and sockets that exist, each with its own end in the kernel's hexadecimal. */
 function network(reading: Reading) {
   const rows = (name: string): readonly string[] =>
     textOf(reading, `/proc/net/${name}`)
@@ -192,7 +192,11 @@ function network(reading: Reading) {
       .slice(2)
       .map((row) => row.trim().split(":")[0]),
     routes: [...rows("route").slice(1), ...rows("ipv6_route").filter((row) => !row.endsWith(" lo"))],
-    sockets: sockets.filter((name) => rows(name).length > 1),
+    sockets: sockets.flatMap((name) =>
+      rows(name)
+        .slice(1)
+        .map((row) => `${name} ${row.trim().split(/\s+/)[1] ?? ""}`),
+    ),
     firstPort: number(reading, "/proc/sys/net/ipv4/ip_unprivileged_port_start"),
   };
 }
