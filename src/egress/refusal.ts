@@ -16,12 +16,14 @@ export type Refusal = {
 /** Answers a request with a refusal as a short JSON document, and ends the connection where its body was not read. */
 export function refuse(response: ServerResponse, refusal: Refusal): void {
   const body = bodyOf(refusal);
-  response.writeHead(refusal.status, { ...headersOf(refusal, body), ...(isUnread(response.req) ? { Connection: "close" } : {}) });
+  response.writeHead(refusal.status, { ...headersOf(refusal, body), ...(mustClose(response.req, refusal) ? { Connection: "close" } : {}) });
   response.end(body);
 }
 
-function isUnread({ complete, headers }: IncomingMessage): boolean {
-  return !complete && (headers["content-length"] !== undefined || headers["transfer-encoding"] !== undefined);
+/** What follows a request that was not read to its end, or that was not meant for this host, is not read either. */
+function mustClose({ complete, headers }: IncomingMessage, { status, rule }: Refusal): boolean {
+  const isUnread = !complete && (headers["content-length"] !== undefined || headers["transfer-encoding"] !== undefined);
+  return isUnread || status === 400 || (status === 403 && rule === null);
 }
 
 /** A refusal as the bytes of a whole response, for connections that are no longer HTTP's. */

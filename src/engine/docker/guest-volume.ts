@@ -4,7 +4,7 @@ import { type GuestFiles, sha256Of } from "../guest-files.ts";
 import { containerName, currentOwner, LABEL, ownershipLabels } from "../ownership.ts";
 import { GUEST_DIRECTORY } from "../posture.ts";
 import type { Watchdog } from "../watchdog.ts";
-import { ASK_TIMEOUT, type Client } from "./client.ts";
+import { type Answer, ASK_TIMEOUT, type Client } from "./client.ts";
 import { messageOf, refused } from "./engine-error.ts";
 import { stringAt } from "./json.ts";
 import { firstTarFile, packTar } from "./tar.ts";
@@ -118,29 +118,41 @@ async function createHelper(client: Client, { run, volume, imageId }: HelperPart
   if (answer.status !== 201) throw cannotFill(answer);
 }
 
-async function fillThrough(client: Client, { helper, files }: { readonly helper: string; readonly files: GuestFiles }): Promise<void> {
-  if ((await readBack(client, helper)) === files.sha256) return;
+/** Of many that fill at once, some are told that what they write has gone, since another one replaces it: then they look again. */
+const MOST_TRIES = 8;
+
+type Through = { readonly helper: string; readonly files: GuestFiles };
+
+async function fillThrough(client: Client, { helper, files }: Through): Promise<void> {
+  for (let left = MOST_TRIES; ; left -= 1) {
+    if ((await readBack(client, helper)) === files.sha256) return;
+    const put = await putFiles(client, { helper, files });
+    if (put.status !== 200 && left <= 1) throw cannotFill(put);
+    const found = await readBack(client, helper);
+    if (found === files.sha256) return;
+    if (left <= 1)
+      throw new SandboxError(
+        "GUEST_MISSING",
+        `The engine keeps another guest than the one it was given: its sha256 is ${found ?? "unknown"}, not ${files.sha256}.`,
+        `Remove the volume ${volumeName(files.version)} and run again.`,
+      );
+  }
+}
+
+async function putFiles(client: Client, { helper, files }: Through): Promise<Answer> {
   const tar = packTar([
     { name: SECCOMP_FILE, mode: 0o644, content: Buffer.from(files.seccomp) },
     { name: HOSTS_FILE, mode: 0o644, content: Buffer.from(HOSTS) },
     { name: `${helper}.part`, mode: 0o755, content: await files.read() },
     { name: "guest", linkTo: `${helper}.part` },
   ]);
-  const put = await client.ask({
+  return client.ask({
     method: "PUT",
     path: `/containers/${helper}/archive`,
     query: { path: GUEST_DIRECTORY },
     tar,
     timeout: FILL_TIMEOUT,
   });
-  if (put.status !== 200) throw cannotFill(put);
-  const found = await readBack(client, helper);
-  if (found === files.sha256) return;
-  throw new SandboxError(
-    "GUEST_MISSING",
-    `The engine keeps another guest than the one it was given: its sha256 is ${found ?? "unknown"}, not ${files.sha256}.`,
-    `Remove the volume ${volumeName(files.version)} and run again.`,
-  );
 }
 
 async function readBack(client: Client, helper: string): Promise<string | undefined> {

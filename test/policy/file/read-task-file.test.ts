@@ -216,7 +216,7 @@ describe("a task file is read", () => {
         },
         { ...rule, host: "db.internal", ports: [5432], address: "10.0.0.5", where: { line: 11, column: 5 } },
         { ...rule, host: "x", ports: [8080, 443], maxBytes: 1536, maxConnections: 2, where: { line: 14, column: 5 } },
-        { ...rule, host: "x", deny: true, where: { line: 15, column: 5 } },
+        { ...rule, host: "x", deny: true, ports: [], where: { line: 15, column: 5 } },
         {
           ...rule,
           host: "*.y",
