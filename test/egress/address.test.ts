@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { canonicalAddress, classifyAddress } from "../../src/egress/address.ts";
 import { ADDRESS_BLOCKS } from "../../src/egress/address-blocks.ts";
+import { fuzzRuns } from "../lab/fuzz-runs.ts";
 import tables from "./tables/addresses.json" with { type: "json" };
 
 const special = ADDRESS_BLOCKS.filter(([, meaning]) => meaning !== "public");
@@ -58,7 +59,7 @@ describe("classifyAddress", () => {
         fc.pre(block !== "::/0" || !/^[23][\da-f]{3}:/.test(address));
         expect(["public", "invalid"]).not.toContain(classifyAddress(address));
       }),
-      { numRuns: 200 },
+      { numRuns: fuzzRuns(200) },
     );
   });
 
@@ -76,7 +77,7 @@ describe("classifyAddress", () => {
         fc.pre(classifyAddress(address) !== "metadata");
         expect(`${address} ${classifyAddress(address) === "public"}`).toBe(`${address} ${isPublicIpv4(address)}`);
       }),
-      { numRuns: 20_000 },
+      { numRuns: fuzzRuns(20_000) },
     );
   });
 
@@ -85,7 +86,7 @@ describe("classifyAddress", () => {
       fc.property(addressIn("::/0"), (address) => {
         if (classifyAddress(address) === "public") expect(address).toMatch(/^[23][\da-f]{3}:/);
       }),
-      { numRuns: 5000 },
+      { numRuns: fuzzRuns(5000) },
     );
   });
 
@@ -105,7 +106,7 @@ describe("classifyAddress", () => {
           expect(classifyAddress(canonicalAddress(text) ?? "")).toBe(classifyAddress(text));
         },
       ),
-      { numRuns: 5000 },
+      { numRuns: fuzzRuns(5000) },
     );
   });
 });
@@ -124,7 +125,7 @@ describe("canonicalAddress", () => {
         expect(new URL(`http://[${address}]/`).hostname).toBe(new URL(`http://[${text}]/`).hostname);
         if (!address.includes(".")) expect(`[${address}]`).toBe(new URL(`http://[${text}]/`).hostname);
       }),
-      { numRuns: 5000 },
+      { numRuns: fuzzRuns(5000) },
     );
   });
 });

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { BodyScanner } from "../../src/egress/body-scanner.ts";
+import { fuzzRuns } from "../lab/fuzz-runs.ts";
 import { aligned, cut, holding, jsonAll, OTHER, OWN, percentAll, placeholderOf, spec, VALUE } from "./secrets-under-test.ts";
 
 /** What comes out of the scanner, or why it refused. */
@@ -94,7 +95,7 @@ describe("createBodyScanner", () => {
         const scanned = await scan(secrets.createBodyScanner(OWN, {}), cut(Buffer.from(text), fractions));
         expect(scanned).toBe(text.replaceAll(placeholder, "short"));
       }),
-      { numRuns: 300 },
+      { numRuns: fuzzRuns(300) },
     );
   });
 });

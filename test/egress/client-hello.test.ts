@@ -4,6 +4,7 @@ import { connect } from "node:tls";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { createHelloReader, type HelloState, tlsAlert } from "../../src/egress/client-hello.ts";
+import { fuzzRuns } from "../lab/fuzz-runs.ts";
 import { alpn, extension, helloMessage, named, raw, read, readByteByByte, record, records, serverName } from "./hello-bytes.ts";
 
 const NONE = Buffer.alloc(0);
@@ -107,7 +108,7 @@ describe("createHelloReader reads", () => {
         expect(read(...chunks)).toEqual(expected);
         expect(read(...chunks.slice(0, -1))).toEqual({ kind: "more" });
       }),
-      { numRuns: 500 },
+      { numRuns: fuzzRuns(500) },
     );
   });
 });

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { buildDnsError, buildDnsReply, type DnsAnswer, type DnsQuery, parseDnsQuery } from "../../src/egress/dns-message.ts";
+import { fuzzRuns } from "../lab/fuzz-runs.ts";
 import { isRefused, numbers, opt, query, type RawQuery, readReply, wireName } from "./dns-bytes.ts";
 
 const ANSWERS: readonly DnsAnswer[] = [
@@ -125,7 +126,7 @@ describe("parseDnsQuery reads", () => {
         if (first.name !== undefined)
           expect(first.name === "" ? [] : first.name.split(".")).toEqual(one.map((bytes) => bytes.toString("latin1")));
       }),
-      { numRuns: 3000 },
+      { numRuns: fuzzRuns(3000) },
     );
   });
 });
@@ -221,7 +222,7 @@ describe("any message", () => {
         expect(read.flags & 0xfff0).toBe(0x8080 | (message.readUInt16BE(2) & 0x0100));
         expect(read.additional.length).toBe(parsed.edns === undefined ? 0 : 1);
       }),
-      { numRuns: 10_000 },
+      { numRuns: fuzzRuns(10_000) },
     );
     expect(replies).toBeGreaterThan(1000);
   });
@@ -232,7 +233,7 @@ describe("any message", () => {
         fc.pre(end < message.length && !isRefused(parseDnsQuery(message)));
         expect(isRefused(parseDnsQuery(message.subarray(0, end)))).toBe(true);
       }),
-      { numRuns: 2000 },
+      { numRuns: fuzzRuns(2000) },
     );
   });
 });

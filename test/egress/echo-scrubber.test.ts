@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { EchoScrubber } from "../../src/egress/echo-scrubber.ts";
 import type { Secrets } from "../../src/egress/secret.ts";
+import { fuzzRuns } from "../lab/fuzz-runs.ts";
 import { cut, holding, placeholderOf, VALUE } from "./secrets-under-test.ts";
 
 async function known(value: string): Promise<Secrets> {
@@ -100,7 +101,7 @@ describe("createEchoScrubber", () => {
         const expected = text.replaceAll(new RegExp(`${value}|${Buffer.from(value).toString("hex")}`, "g"), placeholderOf(secrets));
         expect(scrubbed).toBe(expected);
       }),
-      { numRuns: 500 },
+      { numRuns: fuzzRuns(500) },
     );
   });
 });

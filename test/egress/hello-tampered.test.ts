@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
+import { fuzzRuns } from "../lab/fuzz-runs.ts";
 import {
   alpn,
   extension,
@@ -64,7 +65,7 @@ describe("createHelloReader, with a hello that was tampered with,", () => {
   };
 
   it("says what a second reader says, in one chunk and in many", () => {
-    fc.assert(fc.property(tampered, agree), { numRuns: 3000 });
+    fc.assert(fc.property(tampered, agree), { numRuns: fuzzRuns(3000) });
   });
 
   it("says the same of extensions made of bytes that matter", () => {
@@ -77,7 +78,7 @@ describe("createHelloReader, with a hello that was tampered with,", () => {
       data.map((content) => raw({ extensions: [extension(0, vector(2, Buffer.concat([Buffer.from([0]), vector(2, content)])))] })),
       data.map((content) => raw({ extensions: undefined, tail: content })),
     );
-    fc.assert(fc.property(one, agree), { numRuns: 3000 });
+    fc.assert(fc.property(one, agree), { numRuns: fuzzRuns(3000) });
   });
 
   it("says the same of random bytes, alone, in a record and in a message", () => {
@@ -88,7 +89,7 @@ describe("createHelloReader, with a hello that was tampered with,", () => {
       bytes.map((content) => records(handshake(content))),
       bytes.map((content) => records(handshake(Buffer.concat([Buffer.from([3, 3]), Buffer.alloc(32), content])))),
     );
-    fc.assert(fc.property(one, agree), { numRuns: 3000 });
+    fc.assert(fc.property(one, agree), { numRuns: fuzzRuns(3000) });
   });
 
   it("never passes one on in which OpenSSL finds another name", async () => {
@@ -102,7 +103,7 @@ describe("createHelloReader, with a hello that was tampered with,", () => {
         expect(ours.kind).not.toBe("more");
         if (ours.kind === "hello") expect(ours.serverName).toBe(theirs.toLowerCase());
       }),
-      { numRuns: 2000 },
+      { numRuns: fuzzRuns(2000) },
     );
     // Else this compared nothing.
     expect(found).toBeGreaterThan(80);

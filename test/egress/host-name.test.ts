@@ -2,6 +2,7 @@ import { domainToASCII } from "node:url";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { isHostName, parseHostName } from "../../src/egress/host-name.ts";
+import { fuzzRuns } from "../lab/fuzz-runs.ts";
 import rows from "./tables/host-names.json" with { type: "json" };
 
 const refused = rows.filter(({ expected }) => expected === null);
@@ -63,7 +64,7 @@ describe("parseHostName", () => {
         const at = where % (name.length + 1);
         expect(isHostName(name.slice(0, at) + character + name.slice(at))).toBe(false);
       }),
-      { numRuns: 2000 },
+      { numRuns: fuzzRuns(2000) },
     );
   });
 
@@ -79,7 +80,7 @@ describe("parseHostName", () => {
         expect(new URL(`https://${name}/`).hostname).toBe(name);
         expect(name).toMatch(/^(?=.{1,253}$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*$/);
       }),
-      { numRuns: 20_000 },
+      { numRuns: fuzzRuns(20_000) },
     );
     expect(names).toBeGreaterThan(500);
   });
@@ -94,7 +95,7 @@ describe("parseHostName", () => {
         expect(new URL(`https://${text}/`).hostname).toMatch(/^[\d.]+$/);
         expect(isHostName(text)).toBe(false);
       }),
-      { numRuns: 2000 },
+      { numRuns: fuzzRuns(2000) },
     );
   });
 
@@ -103,7 +104,7 @@ describe("parseHostName", () => {
       fc.property(hostName, (name) => {
         expect(parseHostName(`${name.toUpperCase()}.`)).toBe(name.toLowerCase());
       }),
-      { numRuns: 2000 },
+      { numRuns: fuzzRuns(2000) },
     );
   });
 });

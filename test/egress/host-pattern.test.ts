@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { isHostMatch, parseHostPattern } from "../../src/egress/host-pattern.ts";
+import { fuzzRuns } from "../lab/fuzz-runs.ts";
 import tables from "./tables/host-patterns.json" with { type: "json" };
 
 const refused = tables.patterns.filter(({ expected }) => expected === null);
@@ -70,7 +71,7 @@ describe("isHostMatch", () => {
           expect(`${text} ${name} ${isHostMatch(pattern, name)}`).toBe(`${text} ${name} ${isMeant(text, name)}`);
         }
       }),
-      { numRuns: 2000 },
+      { numRuns: fuzzRuns(2000) },
     );
     expect(matches).toBeGreaterThan(500);
   });
@@ -85,7 +86,7 @@ describe("isHostMatch", () => {
         expect(isHostMatch(pattern, `${pattern.suffix}.evil.com`)).toBe(false);
         expect(isHostMatch(pattern, pattern.suffix)).toBe(pattern.kind === "exact");
       }),
-      { numRuns: 1000 },
+      { numRuns: fuzzRuns(1000) },
     );
   });
 });

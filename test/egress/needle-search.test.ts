@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { createNeedleSearch, type NeedleSearch, type Segment } from "../../src/egress/needle-search.ts";
+import { fuzzRuns } from "../lab/fuzz-runs.ts";
 
 function show(segments: readonly Segment[]): string {
   return segments.map((segment) => (segment.kind === "bytes" ? segment.bytes.toString("latin1") : `<${segment.needle}>`)).join("");
@@ -30,7 +31,7 @@ describe("createNeedleSearch", () => {
         const search = createNeedleSearch(needles.map((needle) => Buffer.from(needle)));
         expect(run(search, chunks)).toBe(reference(chunks.join(""), needles));
       }),
-      { numRuns: 2000 },
+      { numRuns: fuzzRuns(2000) },
     );
   });
 
@@ -54,7 +55,7 @@ describe("createNeedleSearch", () => {
           expect(open).toBeLessThan(Math.max(...needles.map(({ length }) => length)));
         }
       }),
-      { numRuns: 1000 },
+      { numRuns: fuzzRuns(1000) },
     );
   });
 

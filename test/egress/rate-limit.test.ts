@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { createRateLimit, parseRate, type Rate } from "../../src/egress/rate-limit.ts";
+import { fuzzRuns } from "../lab/fuzz-runs.ts";
 
 const rates = fc.record({
   count: fc.integer({ min: 1, max: 50 }),
@@ -38,7 +39,7 @@ describe("createRateLimit", () => {
           for (const [last, to] of seen.entries())
             if (last >= first) expect(last - first + 1).toBeLessThanOrEqual(rate.burst + ((to - from) * rate.count) / rate.perMs);
       }),
-      { numRuns: 150 },
+      { numRuns: fuzzRuns(150) },
     );
   });
 
@@ -59,7 +60,7 @@ describe("createRateLimit", () => {
         clock = wait;
         expect(limit.take().allowed).toBe(true);
       }),
-      { numRuns: 200 },
+      { numRuns: fuzzRuns(200) },
     );
   });
 

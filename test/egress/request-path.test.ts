@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { isPathMatch, type PathPattern, parsePathPattern, parseRequestTarget } from "../../src/egress/request-path.ts";
+import { fuzzRuns } from "../lab/fuzz-runs.ts";
 import tables from "./tables/request-paths.json" with { type: "json" };
 
 const dangerous = tables.targets.filter(({ expected }) => "refused" in expected);
@@ -67,7 +68,7 @@ describe("parseRequestTarget", () => {
           decoded = decoded.replace(/(?:%[\da-f]{2})+/gi, (run) => Buffer.from(run.replaceAll("%", ""), "hex").toString());
         }
       }),
-      { numRuns: 20_000 },
+      { numRuns: fuzzRuns(20_000) },
     );
     expect(paths).toBeGreaterThan(1000);
   });
@@ -83,7 +84,7 @@ describe("parseRequestTarget", () => {
         expect(parseRequestTarget(url.pathname)).toEqual({ path: parsed.path, query: undefined });
         expect(new URL(parsed.path, "https://example.com").pathname).toBe(parsed.path);
       }),
-      { numRuns: 10_000 },
+      { numRuns: fuzzRuns(10_000) },
     );
   });
 
@@ -136,7 +137,7 @@ describe("isPathMatch", () => {
           `${text} ${path.join("/")} ${meant}`,
         );
       }),
-      { numRuns: 5000 },
+      { numRuns: fuzzRuns(5000) },
     );
     expect(matches).toBeGreaterThan(500);
   });

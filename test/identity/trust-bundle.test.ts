@@ -3,6 +3,7 @@ import { rootCertificates } from "node:tls";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { joinTrust, TRUST_VARIABLES } from "../../src/identity/trust-bundle.ts";
+import { fuzzRuns } from "../lab/fuzz-runs.ts";
 
 const [A = "", B = "", C = ""] = rootCertificates.map((pem) => new X509Certificate(pem).toString());
 const KEY = "-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMGByqGSM49\n-----END PRIVATE KEY-----\n";
@@ -53,7 +54,7 @@ describe("joinTrust", () => {
         expect(joined).toBe(expected);
         expect(joinTrust([joined, joined])).toBe(joined);
       }),
-      { numRuns: 200 },
+      { numRuns: fuzzRuns(200) },
     );
   });
 });

@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { MAX_TASK_FILE, readTaskFile } from "../../../src/policy/file/read-task-file.ts";
 import type { TaskFile } from "../../../src/policy/file/task-file.ts";
+import { fuzzRuns } from "../../lab/fuzz-runs.ts";
 import { faultOf, top } from "./files.ts";
 
 /** As much of `unit` as a file may hold. */
@@ -81,7 +82,7 @@ describe("whatever a file holds, it is read or refused with BAD_TASK_FILE:", () 
   it("any text", () => {
     fc.assert(
       fc.property(fc.string({ unit: "binary", maxLength: 60 }), (text) => void outcome(text)),
-      { numRuns: 1500 },
+      { numRuns: fuzzRuns(1500) },
     );
   });
 
@@ -147,7 +148,7 @@ describe("whatever a file holds, it is read or refused with BAD_TASK_FILE:", () 
           for (const secret of file?.secrets ?? []) expect(secret.hosts.length * secret.in.length).toBeGreaterThan(0);
         },
       ),
-      { numRuns: 3000 },
+      { numRuns: fuzzRuns(3000) },
     );
   });
 
@@ -170,7 +171,7 @@ describe("whatever a file holds, it is read or refused with BAD_TASK_FILE:", () 
         const read = readTaskFile(JSON.stringify({ version: 1, egress }), "f").egress.map(({ where: _, ...others }) => others);
         expect(read).toEqual(egress.map((one) => ({ deny: false, private: false, ports: one.deny === true ? [] : [443, 80], ...one })));
       }),
-      { numRuns: 500 },
+      { numRuns: fuzzRuns(500) },
     );
   });
 });
