@@ -1,4 +1,5 @@
 import type { ByteBudget } from "./byte-budget.ts";
+import type { DialFailure } from "./dial.ts";
 import { createLedger, type EgressRow } from "./ledger.ts";
 import type { Meter } from "./relay.ts";
 import type { Rule } from "./rule.ts";
@@ -26,8 +27,8 @@ export type Book = {
   open(use: Use): EgressRow;
   /** A request is allowed. */
   request(use: Use): EgressRow;
-  /** What went wrong with something that was allowed. */
-  fail(use: Use, why: string): void;
+  /** What went wrong with something that was allowed; an address that may not be connected to counts as a refusal. */
+  fail(use: Use, failure: DialFailure): void;
   secretUsed(name: string, host: string): void;
   /** Counts bytes for an account, its rule and the run. */
   meter(use: Use): Meter;
@@ -96,8 +97,9 @@ export function createBook({ total, onEvent, onLimit }: BookOptions): Book {
       row.requests += 1;
       return row;
     },
-    fail(use, why) {
-      rowOf(use).why = why;
+    fail(use, { kind, why }) {
+      if (kind === "address-denied") deny({ host: use.host, port: use.port, rule: use.rule.text, why });
+      else rowOf(use).why = why;
     },
     secretUsed: (name, host) => onEvent({ type: "secret.used", name, host }),
     meter,

@@ -92,8 +92,7 @@ export function createGate(options: GateOptions): Gate {
     options.learner?.connection(name, port);
     const dialled = await dial({ name, port, rules: allowing });
     if ("failure" in dialled) {
-      if (dialled.failure.kind === "address-denied") book.deny({ host: name, port, rule: rule.text, why: dialled.failure.why });
-      else book.fail(use, dialled.failure.why);
+      book.fail(use, dialled.failure);
       return void connection.destroy();
     }
     await relay(connection, dialled.socket, { meter: book.meter(use), head });

@@ -110,7 +110,7 @@ export function createHttpGate({ upstream, book, secrets, learner }: HttpGateOpt
   }
 
   function fail(response: ServerResponse, use: Use, failure: DialFailure): void {
-    book.fail(use, failure.why);
+    book.fail(use, failure);
     refuse(response, unreachable(use.host, failure));
   }
 

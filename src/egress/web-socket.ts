@@ -40,9 +40,9 @@ export function openWebSocket({ request, socket, head, origin, target, rule, ups
     );
   });
   outgoing.on("error", (error) => {
-    const why = error instanceof UpstreamError ? error.failure.why : "it ended without an answer";
-    book.fail(use, why);
-    if (socket.writable) socket.end(encodeRefusal({ status: 502, error: "unreachable", host: origin.name, rule: null, why }));
+    const failure = error instanceof UpstreamError ? error.failure : ({ kind: "failed", why: "it ended without an answer" } as const);
+    book.fail(use, failure);
+    if (socket.writable) socket.end(encodeRefusal({ status: 502, error: "unreachable", host: origin.name, rule: null, why: failure.why }));
   });
   outgoing.end();
 }
