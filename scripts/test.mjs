@@ -23,6 +23,8 @@ const NEEDED = {
   podman: "podman",
   procps: "ps",
   python3: "python3",
+  // Other systems have pip beside Python itself.
+  "python3-pip-whl": "python3",
   strace: "strace",
   "stress-ng": "stress-ng",
   unzip: "unzip",

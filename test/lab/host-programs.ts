@@ -43,3 +43,10 @@ export async function compileGo(name: string): Promise<Buffer> {
   await run("gccgo", ["-static", "-s", "-o", directory.join(name), source]);
   return await readFile(directory.join(name));
 }
+
+/** pip as one file that Python runs: Debian has it in a package of its own, other systems beside `ensurepip`. */
+export async function pipWheel(): Promise<string> {
+  const places = "glob('/usr/share/python-wheels/pip-*.whl') + glob(sys.base_prefix + '/lib*/python3*/ensurepip/_bundled/pip-*.whl')";
+  const { stdout } = await run("python3", ["-c", `import sys; from glob import glob; print((${places})[0])`]);
+  return stdout.trim();
+}
