@@ -5,7 +5,7 @@ import { inodesOf, type Posture, resolvePosture } from "../engine/posture.ts";
 import type { Workspace } from "../files/scan-workspace.ts";
 import { DEFAULT_IMAGE } from "../policy/task.ts";
 import type { RunContext } from "./context.ts";
-import { type EgressPlan, planEgress } from "./egress.ts";
+import { type EgressPlan, planEgress } from "./egress-plan.ts";
 import type { RunRecord } from "./record.ts";
 
 /** Everything that is settled before a container exists. */

@@ -1,73 +1,13 @@
 import { SandboxError } from "../core/errors.ts";
 import { formatSize } from "../core/units.ts";
 import type { Gate } from "../egress/gate.ts";
-import type { LearnedRule, Learner } from "../egress/learner.ts";
-import type { EgressRow } from "../egress/ledger.ts";
-import type { Rule } from "../egress/rule.ts";
-import type { Secrets } from "../egress/secret.ts";
-import type { SecretSources } from "../egress/secret-values.ts";
 import type { Connection } from "../guest/connection.ts";
 import type { Session } from "../guest/session.ts";
-import type { RunAuthority } from "../identity/run-authority.ts";
-import type { SecretRequest } from "../policy/egress-spec.ts";
-import type { Task } from "../policy/task.ts";
 import type { RunContext } from "./context.ts";
+import type { Egress, EgressPlan } from "./egress-plan.ts";
 import { endingOfError } from "./ending.ts";
 import type { RunRecord } from "./record.ts";
 import { installTrust } from "./trust.ts";
-
-/** What a run may send: its rules, ready to judge with, and the authority that looking inside of TLS takes. */
-export type EgressPlan = {
-  readonly rules: readonly Rule[];
-  readonly secrets: Secrets | undefined;
-  readonly learner: Learner | undefined;
-  readonly authority: Promise<RunAuthority> | undefined;
-};
-
-/** The open egress of a run. */
-export type Egress = {
-  /** Environment that the command needs for it. */
-  readonly env: Readonly<Record<string, string>>;
-  rows(): readonly EgressRow[];
-  bytesOut(): number;
-  /** What was used, for a run that learns. */
-  learned(): readonly LearnedRule[];
-  close(): void;
-};
-
-/** Compiles the task's rules; nothing is loaded for a task without any. The authority is made while the engine works. Throws `BAD_RULE`, `BAD_RATE` and `BAD_SECRET`. */
-export async function planEgress({ egress }: Task, { secretSources }: RunContext): Promise<EgressPlan> {
-  if (egress.rules.length === 0) return { rules: [], secrets: undefined, learner: undefined, authority: undefined };
-  const { compileRules, needsInside } = await import("../egress/rule.ts");
-  const rules = await compileRules(egress.rules, () => performance.now());
-  const secrets = egress.secrets.length === 0 ? undefined : await openSecrets(egress.secrets, rules, secretSources);
-  const learner = egress.learn ? (await import("../egress/learner.ts")).createLearner() : undefined;
-  const all = secrets !== undefined || learner !== undefined;
-  const names = rules.filter((rule) => all || needsInside(rule)).map(({ pattern }) => pattern.suffix);
-  return { rules, secrets, learner, authority: names.length === 0 ? undefined : makeAuthority(names) };
-}
-
-async function openSecrets(
-  requests: readonly SecretRequest[],
-  rules: readonly Rule[],
-  sources: SecretSources | undefined,
-): Promise<Secrets> {
-  const { planSecrets } = await import("../egress/secret-plan.ts");
-  return planSecrets(requests, rules, sources ?? NO_SOURCES);
-}
-
-const NO_SOURCES: SecretSources = {
-  readEnv: () => undefined,
-  readFile: () => Promise.reject(new Error("there are no files here")),
-  runCommand: () => Promise.reject(new Error("there are no commands here")),
-};
-
-/** Nobody waits for it yet: a failure is met where it is used. */
-function makeAuthority(names: readonly string[]): Promise<RunAuthority> {
-  const made = import("../identity/run-authority.ts").then(({ createRunAuthority }) => createRunAuthority({ names }));
-  made.catch(() => undefined);
-  return made;
-}
 
 type Live = { readonly session: Session; readonly context: RunContext };
 

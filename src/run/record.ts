@@ -2,7 +2,7 @@ import type { Container, EngineInfo, Image } from "../engine/port.ts";
 import type { CommandExit } from "../guest/command.ts";
 import type { GuestStats } from "../guest/stats.ts";
 import type { Task } from "../policy/task.ts";
-import type { Egress } from "./egress.ts";
+import type { Egress } from "./egress-plan.ts";
 import { createEndingRace, type Ending, type EndingRace } from "./ending.ts";
 import type { RunEvent, RunEventBody } from "./events.ts";
 import { createOutputMeter, type OutputMeter } from "./output-meter.ts";
