@@ -21,10 +21,12 @@ const NEEDED = {
   openssl: "openssl",
   patch: "patch",
   podman: "podman",
+  postgresql: "initdb",
   procps: "ps",
   python3: "python3",
   // Other systems have pip beside Python itself.
   "python3-pip-whl": "python3",
+  "redis-tools": "redis-server",
   strace: "strace",
   "stress-ng": "stress-ng",
   unzip: "unzip",
