@@ -31,6 +31,8 @@ const FIRST_ADDRESS = 0x7f40_0001;
 /** Each name costs the guest a descriptor for each of its ports. */
 const MOST_PLACES = 1_024;
 const LOCALHOST = "127.0.0.1";
+/** Programs ask for the name of an address of their own, which is no attempt to reach anything (RFC 6303 answers it on the spot too). */
+const OWN_REVERSE = /^(\d{1,3}\.){3}127\.in-addr\.arpa$/;
 
 /**
  * Answers the sandbox's name look-ups from the rules alone: an allowed name gets an address of its own in 127.0.0.0/8, which stays the same for the
@@ -54,6 +56,7 @@ export function createNames({ rules, ownNames, listen, onDenied }: NamesOptions)
       return deny({ name: shown(query.name), type: query.type, why: "it is not the name of a host" });
     if (name === "localhost" || name.endsWith(".localhost") || ownNames.includes(name))
       return query.type === TYPE_A ? { kind: "address", address: LOCALHOST, ttl: TTL_SECONDS } : { kind: "empty" };
+    if (OWN_REVERSE.test(name)) return { kind: "name-error" };
     const verdict = decideName(rules, name);
     if (verdict.kind === "denied") return deny({ name, type: query.type, rule: verdict.rule, why: "no rule allows it" });
     const address = await addressOf(name, verdict.ports);

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Certificate, makeCertificate } from "../lab/certificates.ts";
 import { type HostProgram, hostProgram, programPath } from "../lab/host-programs.ts";
 import { TEST_IMAGES } from "../lab/images.ts";
-import { originAt } from "../lab/origins.ts";
+import { originAt, startTcpOrigin } from "../lab/origins.ts";
 import { type JsonRun, runJson } from "../lab/run-json.ts";
 import { type OwnServer, postgresPrograms, startPostgres, startRedis } from "../lab/servers.ts";
 
@@ -112,5 +112,30 @@ describe("redis-cli", () => {
     const said = `Could not connect to Redis at ${NAME}:${server.port}: Name or service not known\n`;
     expect(outcome(done)).toEqual({ status: 1, text: "", said });
     expectNameDenied(done, NAME);
+  });
+});
+
+describe("smtplib of Python", () => {
+  const NAME = "mail.example.com";
+
+  it("hears the server first, as its protocol wants it", async () => {
+    await using origin = await startTcpOrigin(NAME, (socket) => {
+      socket.write("220 mail.example.com\r\n");
+      socket.setEncoding("utf8").on("data", (line: string) => void socket.write(line.startsWith("quit") ? "221 bye\r\n" : "250 fine\r\n"));
+      socket.on("end", () => socket.end());
+    });
+    const script = "import smtplib, sys; s = smtplib.SMTP(sys.argv[1], int(sys.argv[2])); print(s.noop()); print(s.quit())";
+    const done = await runJson([...BASE, "--allow", origin.rule, "--", "python3", "-c", script, NAME, `${origin.port}`]);
+    expect(outcome(done)).toEqual({ status: 0, text: "(250, b'fine')\n(221, b'bye')\n", said: "" });
+    expect(done.result.egress).toMatchObject([{ host: NAME, port: origin.port, rule: origin.rule, decision: "allowed", requests: 0 }]);
+  });
+});
+
+describe("the name of an address", () => {
+  it("does not exist; asking for that of the sandbox's own is no attempt to reach anything, asking for another is", async () => {
+    const script = "import socket; print(socket.getfqdn('127.0.0.1'), socket.getfqdn('127.64.0.1'), socket.getfqdn('192.0.2.7'))";
+    const done = await runJson([...BASE, "--", "python3", "-c", script]);
+    expect(outcome(done)).toEqual({ status: 0, text: "127.0.0.1 127.64.0.1 192.0.2.7\n", said: "" });
+    expectNameDenied(done, "7.2.0.192.in-addr.arpa");
   });
 });
