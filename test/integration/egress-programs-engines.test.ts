@@ -1,0 +1,88 @@
+import { chmod, writeFile } from "node:fs/promises";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { compileGo } from "../lab/host-programs.ts";
+import { TEST_IMAGES } from "../lab/images.ts";
+import { type Origin, startTcpOrigin, startWebOrigins, type WebOrigins } from "../lab/origins.ts";
+import { type PodmanLab, startPodman } from "../lab/podman.ts";
+import { busyboxEntries, compile, packRootfs } from "../lab/rootfs.ts";
+import { type JsonRun, runJson } from "../lab/run-json.ts";
+import { type TempDirectory, tempDirectory } from "../lab/temp-directory.ts";
+
+const NAME = "files.example.com";
+/** A resolver that gives up waiting does so after five seconds. */
+const AT_ONCE_MS = 3_000;
+
+let inside: TempDirectory;
+let origins: WebOrigins;
+let upper: Origin;
+
+beforeAll(async () => {
+  origins = await startWebOrigins(NAME, (request, response) => response.end(`${request.method} ${request.url} ${request.headers.host}\n`));
+  upper = await startTcpOrigin(NAME, (socket) => {
+    socket.setEncoding("utf8");
+    let said = "";
+    socket.on("data", (text: string) => (said += text)).on("end", () => socket.end(said.toUpperCase()));
+  });
+  inside = await tempDirectory();
+  await writeFile(inside.join("ca.pem"), origins.certificate.cert);
+  await writeFile(inside.join("fetch"), await compileGo("fetch"), { mode: 0o755 });
+  await writeFile(inside.join("talk"), await compile("talk", ["-static"]), { mode: 0o755 });
+  await chmod(inside.path, 0o755);
+});
+afterAll(async () => {
+  await origins[Symbol.asyncDispose]();
+  await upper[Symbol.asyncDispose]();
+  await inside[Symbol.asyncDispose]();
+});
+
+/** What works on every engine and runtime; `flags` says which one. */
+function carriesEverything(flags: () => readonly string[]): void {
+  const run = (own: readonly string[], command: readonly string[]): Promise<JsonRun> =>
+    runJson([...flags(), "--workspace", inside.path, ...own, "--", ...command]);
+
+  function expectCarried({ status, result }: JsonRun, origin: Origin, text: string): void {
+    expect({ status, text: result.stdout.text, said: result.stderr.text }).toEqual({ status: 0, text, said: "" });
+    expect(result.egress).toMatchObject([{ host: NAME, port: origin.port, rule: origin.rule, decision: "allowed", why: null }]);
+  }
+
+  it("carries http", async () => {
+    const { http } = origins;
+    const done = await run(["--allow", http.rule], ["wget", "-q", "-O-", `${http.url}/a`]);
+    expectCarried(done, http, `GET /a ${NAME}:${http.port}\n`);
+  });
+
+  it("carries https", async () => {
+    const { https } = origins;
+    const done = await run(["--allow", https.rule, "-e", "SSL_CERT_FILE=/workspace/ca.pem"], ["/workspace/fetch", `${https.url}/a`]);
+    expectCarried(done, https, `GET /a ${NAME}:${https.port}\n`);
+  });
+
+  it("carries a protocol of the program's own, whose halves end one after the other", async () => {
+    expectCarried(await run(["--allow", upper.rule], ["/workspace/talk", NAME, `${upper.port}`, "one\ntwo"]), upper, "ONE\nTWO");
+  });
+
+  it("denies a name at once", async () => {
+    const { status, result } = await run([], ["wget", "-q", "-O-", origins.http.url]);
+    expect({ status, said: result.stderr.text }).toEqual({ status: 1, said: `wget: bad address '${NAME}:${origins.http.port}'\n` });
+    expect(result.egress).toMatchObject([{ host: NAME, port: null, rule: null, decision: "denied", why: "no rule allows it" }]);
+    expect(result.phases.execute).toBeLessThan(AT_ONCE_MS);
+  });
+}
+
+describe("a sandbox on Podman", () => {
+  let lab: PodmanLab;
+  beforeAll(async () => {
+    lab = await startPodman();
+    await lab.podman(
+      ["import", "--change", "ENV=PATH=/usr/bin:/bin", "-", "localhost/busybox:1"],
+      await packRootfs(await busyboxEntries()),
+    );
+  });
+  afterAll(() => lab[Symbol.asyncDispose]());
+
+  carriesEverything(() => ["--host", lab.host, "--image", "localhost/busybox:1"]);
+});
+
+describe("a sandbox under gVisor", () => {
+  carriesEverything(() => ["--runtime", "runsc", "--image", TEST_IMAGES.busybox]);
+});
