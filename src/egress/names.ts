@@ -60,7 +60,10 @@ export function createNames({ rules, ownNames, listen, onDenied }: NamesOptions)
     const verdict = decideName(rules, name);
     if (verdict.kind === "denied") return deny({ name, type: query.type, rule: verdict.rule, why: "no rule allows it" });
     const address = await addressOf(name, verdict.ports);
-    if (address === undefined) return { kind: "server-failure" };
+    if (address === undefined) {
+      deny({ name, type: query.type, why: "the run has no address left for another name" });
+      return { kind: "server-failure" };
+    }
     return query.type === TYPE_A ? { kind: "address", address, ttl: TTL_SECONDS } : { kind: "empty" };
   }
 
@@ -70,14 +73,16 @@ export function createNames({ rules, ownNames, listen, onDenied }: NamesOptions)
   }
 
   function addressOf(name: string, ports: readonly number[]): Promise<string | undefined> {
-    const known = addresses.get(name) ?? settle(name, ports);
-    addresses.set(name, known);
-    return known;
+    const known = addresses.get(name);
+    if (known !== undefined) return known;
+    if (places + ports.length > MOST_PLACES) return Promise.resolve(undefined);
+    places += ports.length;
+    const settling = settle(name, ports);
+    addresses.set(name, settling);
+    return settling;
   }
 
   async function settle(name: string, ports: readonly number[]): Promise<string | undefined> {
-    if (places + ports.length > MOST_PLACES) return undefined;
-    places += ports.length;
     const address = dotted(FIRST_ADDRESS + names.size);
     names.set(address, name);
     const failures = await Promise.all(ports.map((port) => listen({ protocol: "tcp", address, port })));
