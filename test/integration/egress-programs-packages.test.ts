@@ -12,8 +12,8 @@ import { type TempDirectory, tempDirectory } from "../lab/temp-directory.ts";
 
 const BASE = ["--image", TEST_IMAGES.debian];
 const CERTIFICATE = "/workspace/ca.pem";
-/** A resolver that gives up waiting does so after five seconds. */
-const AT_ONCE_MS = 4_000;
+/** A resolver that nobody answers asks twice, for five seconds each. */
+const AT_ONCE_MS = 8_000;
 
 let directory: TempDirectory;
 beforeAll(async () => {

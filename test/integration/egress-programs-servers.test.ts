@@ -8,7 +8,7 @@ import { type OwnServer, postgresPrograms, startPostgres, startRedis } from "../
 
 const BASE = ["--image", TEST_IMAGES.debian];
 /** A resolver that gives up waiting does so after five seconds. */
-const AT_ONCE_MS = 3_000;
+const AT_ONCE_MS = 4_000;
 
 const outcome = ({ status, result }: JsonRun) => ({ status, text: result.stdout.text, said: result.stderr.text });
 

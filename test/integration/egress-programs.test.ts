@@ -10,7 +10,7 @@ import { type TempDirectory, tempDirectory } from "../lab/temp-directory.ts";
 const NAME = "files.example.com";
 const CERTIFICATE = "/workspace/ca.pem";
 /** A resolver that gives up waiting does so after five seconds. */
-const AT_ONCE_MS = 3_000;
+const AT_ONCE_MS = 4_000;
 
 type Program = {
   readonly name: string;
