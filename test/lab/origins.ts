@@ -48,7 +48,8 @@ export async function freePort(): Promise<number> {
   return origin.port;
 }
 
-async function serveAt(name: string, scheme: string, server: Server | NetServer): Promise<Origin> {
+/** Any other server of Node.js, which does not listen yet. */
+export async function serveAt(name: string, scheme: string, server: Server | NetServer): Promise<Origin> {
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   return {
