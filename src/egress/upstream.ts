@@ -1,6 +1,6 @@
 import { Agent, type AgentOptions, type ClientRequest, type RequestOptions, request } from "node:http";
 import type { Duplex } from "node:stream";
-import { connect as connectTls } from "node:tls";
+import { connect as connectTls, createSecureContext, type SecureContext } from "node:tls";
 import type { Dial, DialFailure } from "./dial.ts";
 import type { Origin } from "./request.ts";
 
@@ -29,19 +29,27 @@ const TLS_MS = 10_000;
 /** `roots` are the PEM certificates that servers' chains may end in, in place of those of Node.js. */
 export function createUpstream(dial: Dial, roots: () => Promise<readonly string[] | undefined>): Upstream {
   const agents = new Map<string, Agent>();
+  const trusting = new Map<string | undefined, Promise<SecureContext>>();
+
+  /** A bundle is parsed once: that of a distribution takes longer than a handshake. */
+  function contextFor(ownCa: string | undefined): Promise<SecureContext> {
+    const known = trusting.get(ownCa) ?? trust(ownCa);
+    trusting.set(ownCa, known);
+    return known;
+  }
+
+  async function trust(ownCa: string | undefined): Promise<SecureContext> {
+    const ca = ownCa ?? (await roots());
+    if (ca === undefined) return createSecureContext();
+    return createSecureContext({ ca: typeof ca === "string" ? ca : [...ca] });
+  }
 
   async function connect(origin: Origin): Promise<Duplex> {
+    const secureContext = origin.secure ? await contextFor(origin.rules.find((rule) => rule.ca !== undefined)?.ca) : undefined;
     const dialled = await dial(origin);
     if ("failure" in dialled) throw new UpstreamError(dialled.failure);
-    if (!origin.secure) return dialled.socket;
-    const ca = origin.rules.find((rule) => rule.ca !== undefined)?.ca ?? (await roots());
-    const socket = connectTls({
-      socket: dialled.socket,
-      servername: origin.name,
-      ALPNProtocols: ["http/1.1"],
-      ...(ca === undefined ? {} : { ca: typeof ca === "string" ? ca : [...ca] }),
-    });
-    return secured(socket);
+    if (secureContext === undefined) return dialled.socket;
+    return secured(connectTls({ socket: dialled.socket, servername: origin.name, ALPNProtocols: ["http/1.1"], secureContext }));
   }
 
   /** One for each origin: its connections are never another's. */
