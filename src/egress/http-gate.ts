@@ -6,7 +6,16 @@ import type { DialFailure } from "./dial.ts";
 import { forward, NotForwarded } from "./forward.ts";
 import type { Learner } from "./learner.ts";
 import { encodeRefusal, type Refusal, refuse } from "./refusal.ts";
-import { decideRequest, endToEnd, type Origin, outgoingHeaders, type RequestHead, type RequestVerdict, valuesOf } from "./request.ts";
+import {
+  decideRequest,
+  endToEnd,
+  headBytes,
+  type Origin,
+  outgoingHeaders,
+  type RequestHead,
+  type RequestVerdict,
+  valuesOf,
+} from "./request.ts";
 import type { Secrets } from "./secret.ts";
 import { openExchange } from "./secret-exchange.ts";
 import type { Upstream } from "./upstream.ts";
@@ -90,6 +99,8 @@ export function createHttpGate({ upstream, book, secrets, learner }: HttpGateOpt
     const onUsed = (name: string): void => book.secretUsed(name, origin.name);
     const exchange = secrets === undefined ? undefined : openExchange(secrets, request, { host: origin.name, target, onUsed });
     const headers = outgoingHeaders(request, { mayChangeLength: exchange?.mayChangeLength ?? false });
+    const meter = book.meter(use);
+    if (!meter.out(headBytes(request.method ?? "", target, headers))) throw new NotForwarded("its bytes are used up");
     await forward(request, response, {
       send: async () =>
         upstream.request(origin, {
@@ -97,7 +108,7 @@ export function createHttpGate({ upstream, book, secrets, learner }: HttpGateOpt
           path: target,
           headers: (await exchange?.outgoing(headers)) ?? headers,
         }),
-      meter: book.meter(use),
+      meter,
       outward: exchange?.outward,
       receive: (answer) => {
         const kept = endToEnd(answer.rawHeaders, NOT_FOR_THE_TASK);
@@ -129,7 +140,7 @@ export function createHttpGate({ upstream, book, secrets, learner }: HttpGateOpt
     const rule = verdict.kind === "denied" ? verdict.rule : null;
     book.deny({ host: name, port, rule, why: verdict.why });
     const status = verdict.kind === "denied" ? 403 : 400;
-    const allow = verdict.kind === "denied" ? { allow: "a rule whose methods and paths cover it" } : {};
+    const allow = rule !== null ? { allow: "a rule whose methods and paths cover it" } : {};
     return { kind: "refused", refusal: { status, error: verdict.kind, host: name, rule, why: verdict.why, ...allow } };
   }
 

@@ -105,6 +105,15 @@ export function outgoingHeaders(
   return needsLength && length === undefined ? [...kept, "Content-Length", "0"] : kept;
 }
 
+/** What the head of a request takes on the wire: what could be said in bodies can be said in paths and headers too, and counts as well. */
+export function headBytes(method: string, target: string, headers: readonly string[]): number {
+  const line = `${method} ${target} HTTP/1.1\r\n\r\n`.length;
+  return headers.reduce((sum, word) => sum + word.length + SEPARATOR_BYTES, line);
+}
+
+/** A colon and a space behind a name, a line end behind a value. */
+const SEPARATOR_BYTES = 2;
+
 export function valuesOf(rawHeaders: readonly string[], wanted: string): string[] {
   return pairsOf(rawHeaders)
     .filter(([name]) => name.toLowerCase() === wanted)

@@ -4,7 +4,7 @@ import type { Duplex } from "node:stream";
 import type { Book } from "./book.ts";
 import { encodeRefusal } from "./refusal.ts";
 import { relay } from "./relay.ts";
-import { endToEnd, type Origin, pairsOf } from "./request.ts";
+import { endToEnd, headBytes, type Origin, pairsOf } from "./request.ts";
 import type { Rule } from "./rule.ts";
 import { type Upstream, UpstreamError } from "./upstream.ts";
 
@@ -23,8 +23,9 @@ export type WebSocketOpening = {
 export function openWebSocket({ request, socket, head, origin, target, rule, upstream, book }: WebSocketOpening): void {
   const use = { host: origin.name, port: origin.port, rule };
   const headers = [...endToEnd(request.rawHeaders), "Connection", "Upgrade", "Upgrade", "websocket"];
-  const outgoing = upstream.request(origin, { method: "GET", path: target, headers });
   book.request(use);
+  if (!book.meter(use).out(headBytes("GET", target, headers))) return void socket.destroy();
+  const outgoing = upstream.request(origin, { method: "GET", path: target, headers });
   socket.on("error", () => outgoing.destroy());
   outgoing.on("upgrade", (answer, outside, first) => {
     if (!(outside instanceof Socket)) return void socket.destroy();
