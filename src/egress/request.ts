@@ -87,9 +87,12 @@ export function endToEnd(rawHeaders: readonly string[], dropped: readonly string
       .filter((name) => !ALWAYS_KEPT.has(name)),
   );
   const gone = new Set([...named, ...dropped]);
-  return pairsOf(rawHeaders)
-    .filter(([name]) => !HOP_BY_HOP.has(name.toLowerCase()) && !gone.has(name.toLowerCase()))
-    .flat();
+  const kept: string[] = [];
+  for (const [name, value] of pairsOf(rawHeaders)) {
+    const key = name.toLowerCase();
+    if (!HOP_BY_HOP.has(key) && !gone.has(key)) kept.push(name, value);
+  }
+  return kept;
 }
 
 /** The headers of a request as they go on: its framing is said anew, whatever way it came. */
@@ -115,11 +118,13 @@ export function headBytes(method: string, target: string, headers: readonly stri
 const SEPARATOR_BYTES = 2;
 
 export function valuesOf(rawHeaders: readonly string[], wanted: string): string[] {
-  return pairsOf(rawHeaders)
-    .filter(([name]) => name.toLowerCase() === wanted)
-    .map(([, value]) => value);
+  const values: string[] = [];
+  for (const [name, value] of pairsOf(rawHeaders)) if (name.length === wanted.length && name.toLowerCase() === wanted) values.push(value);
+  return values;
 }
 
 export function pairsOf(rawHeaders: readonly string[]): [string, string][] {
-  return Array.from({ length: rawHeaders.length / 2 }, (_, index) => [rawHeaders[index * 2] ?? "", rawHeaders[index * 2 + 1] ?? ""]);
+  const pairs: [string, string][] = [];
+  for (let at = 0; at < rawHeaders.length; at += 2) pairs.push([rawHeaders[at] ?? "", rawHeaders[at + 1] ?? ""]);
+  return pairs;
 }
