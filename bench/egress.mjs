@@ -10,7 +10,7 @@ const LOOPBACK = "127.0.0.1";
 const BULK_BYTES = 500_000_000;
 const STREAMS = 64;
 const STREAM_BYTES = 8_000_000;
-const CONNECTIONS = 20;
+const CONNECTIONS = 100;
 const REQUESTS = 500;
 const KEPT = 16;
 const EACH = 300;
@@ -117,7 +117,7 @@ export const benchmarks = [
     name: "egress-intercepted",
     what: "egress: intercepted HTTPS requests, kept alive",
     unit: "1/s",
-    pairs: 9,
+    pairs: 10,
     target: { of: "ratio", atLeast: 5 },
     open: (bench) =>
       againstProxy(bench, {

@@ -2,6 +2,7 @@
  * The client of the egress benchmarks, the same on every side: takes one JSON line `{ id, job, … }` after the other on standard input and answers each
  * with a line of numbers on standard output. Without dependencies: it runs with whatever Node.js the image has.
  */
+import { lookup } from "node:dns/promises";
 import { once } from "node:events";
 import { connect } from "node:net";
 import { createInterface } from "node:readline";
@@ -9,15 +10,17 @@ import { connect as connectTls } from "node:tls";
 
 const READ_BYTES = 262_144;
 
-/** Milliseconds from a new connection to the first byte of what was asked for, `count` times. */
-async function firstBytes({ count, ...way }) {
+/** Milliseconds from a new connection to the first byte of what was asked for, `count` times. No look-up is part of it: a proxy's client does none. */
+async function firstBytes({ count, ...asked }) {
+  const way = asked.proxy === undefined ? { ...asked, address: (await lookup(asked.host)).address } : asked;
   const times = [];
   for (let at = 0; at < count; at += 1) {
     const from = performance.now();
     const socket = await open(way);
     socket.write(question(way));
-    await once(socket, "data");
+    const [piece] = await once(socket, "data");
     times.push(performance.now() - from);
+    if (!way.raw && !/^HTTP\/1\.[01] 200/.test(piece.toString())) throw new Error(piece.toString());
     socket.destroy();
   }
   return times;
@@ -80,19 +83,24 @@ async function askRepeatedly(count, way) {
   return askOn(await open(way), count, way);
 }
 
+/** All answers are of one length, which the first one tells. */
 async function askOn(socket, count, way) {
   const times = [];
   const text = question(way);
   const over = deferred();
-  let answer = "";
+  let first = "";
+  let length;
+  let arrived = 0;
   let from = performance.now();
   socket.on("error", over.reject).on("close", () => over.reject(new Error("The connection ended early.")));
-  socket.setEncoding("latin1").on("data", (piece) => {
-    answer += piece;
-    if (!isWhole(answer)) return;
+  socket.on("data", (piece) => {
+    arrived += piece.length;
+    if (length === undefined) first += piece.toString("latin1");
+    length ??= lengthOf(first);
+    if (length === undefined || arrived < length) return;
+    if (arrived > length || !first.startsWith("HTTP/1.1 200")) return over.reject(new Error(`${arrived} bytes: ${piece}`));
     times.push(performance.now() - from);
-    if (!answer.startsWith("HTTP/1.1 200")) return over.reject(new Error(answer.slice(0, 300)));
-    answer = "";
+    arrived = 0;
     if (times.length === count) return over.resolve();
     from = performance.now();
     socket.write(text);
@@ -103,17 +111,18 @@ async function askOn(socket, count, way) {
   return times;
 }
 
-function isWhole(answer) {
+/** The length of an answer whose head is there. */
+function lengthOf(answer) {
   const end = answer.indexOf("\r\n\r\n");
-  if (end < 0) return false;
-  const length = /\r\ncontent-length: (\d+)/i.exec(answer)?.[1];
-  if (length === undefined) throw new Error(`An answer without a length: ${answer.slice(0, end)}`);
-  return answer.length >= end + 4 + Number(length);
+  if (end < 0) return undefined;
+  const body = /\r\ncontent-length: (\d+)/i.exec(answer)?.[1];
+  if (body === undefined) throw new Error(`An answer without a length: ${answer.slice(0, end)}`);
+  return end + 4 + Number(body);
 }
 
 /** A connection that reaches the origin: direct, or through a proxy that forwards requests or tunnels. */
-async function open({ host, port, proxy, tunnel, tls }) {
-  const socket = connect({ ...(proxy ?? { host, port }), noDelay: true });
+async function open({ host, address = host, port, proxy, tunnel, tls }) {
+  const socket = connect({ ...(proxy ?? { host: address, port }), noDelay: true });
   await once(socket, "connect");
   if (proxy !== undefined && tunnel) {
     socket.write(tunnelTo({ host, port }));
