@@ -28,12 +28,19 @@ export function clientOutside() {
   return openClient(process.execPath, [CLIENT], process.env);
 }
 
+let bridges = 0;
+
 /** The client in a container, held down as a sandbox is, whose one way out is a bridge with a proxy on this machine. */
 export async function clientOnBridge(image, { proxy, directory }) {
   const name = `bench-egress-${process.pid}`;
-  const bridge = `bjb${process.pid}`;
+  // The kernel takes an interface down some time after its container: the next bridge needs names of its own.
+  bridges += 1;
+  const bridge = `bjb${process.pid}-${bridges}`;
   openBridge(bridge);
-  const daemon = await START[proxy](directory);
+  const daemon = await START[proxy](directory).catch((error) => {
+    ip("link", "delete", bridge);
+    throw error;
+  });
   const mount = ["--mount", `type=bind,source=${CLIENT},target=/client.mjs,readonly`];
   const client = openClient(
     "docker",
