@@ -89,7 +89,7 @@ export function createGate(options: GateOptions): Gate {
     const [rule] = allowing;
     if (rule === undefined || connection.destroyed) return void connection.destroy();
     const use = { host: name, port, rule };
-    options.learner?.connection(name, port);
+    options.learner?.connection(use);
     const dialled = await dial({ name, port, rules: allowing });
     if ("failure" in dialled) {
       book.fail(use, dialled.failure);

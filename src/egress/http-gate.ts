@@ -40,6 +40,8 @@ type Sending = { readonly origin: Origin; readonly use: Use; readonly target: st
 
 /** What an origin says about other ways to itself would lead around the gate (RFC 7838). */
 const NOT_FOR_THE_TASK = ["alt-svc"];
+/** How often a secret is read again at most, since reading can mean running a command. */
+const REFRESH_MS = 5_000;
 const LARGEST_HEAD = 64 * 1024;
 const MOST_HEADERS = 500;
 /** From the end of one answer to the whole head of the next request. */
@@ -49,9 +51,18 @@ const IDLE_MS = 60_000;
 export function createHttpGate({ upstream, book, secrets, learner }: HttpGateOptions): HttpGate {
   const origins = new WeakMap<Duplex, Origin>();
   const idle = new WeakMap<Duplex, IdleTimer>();
+  const refreshed = new Map<string, number>();
   const plain = openServer();
   /** With a listener for it, Node.js takes every request with `Upgrade` out of HTTP, also those that go on without. */
   const upgrading = openServer();
+
+  /** A task can have its origin answer 401 as often as it likes. */
+  function mayRefresh(secret: string): boolean {
+    const now = performance.now();
+    if (now - (refreshed.get(secret) ?? Number.NEGATIVE_INFINITY) < REFRESH_MS) return false;
+    refreshed.set(secret, now);
+    return true;
+  }
 
   function openServer(): Server {
     const server = createServer({ maxHeaderSize: LARGEST_HEAD, insecureHTTPParser: false, requestTimeout: 0, keepAliveTimeout: 0 });
@@ -87,7 +98,7 @@ export function createHttpGate({ upstream, book, secrets, learner }: HttpGateOpt
     }
     const use = { host: origin.name, port: origin.port, rule: verdict.rule };
     book.request(use);
-    learner?.request({ host: origin.name, port: origin.port, method: request.method ?? "GET", path: verdict.target.replace(/\?.*$/, "") });
+    learner?.request(use, { method: request.method ?? "GET", path: verdict.target.replace(/\?.*$/, "") });
     send(request, response, { origin, use, target: verdict.target }).catch((error: unknown) => {
       if (error instanceof NotForwarded) denyRequest(response, use, error.message);
       else if (error instanceof SandboxError) fail(response, use, { kind: "failed", why: error.message });
@@ -97,7 +108,7 @@ export function createHttpGate({ upstream, book, secrets, learner }: HttpGateOpt
 
   async function send(request: IncomingMessage, response: ServerResponse, { origin, use, target }: Sending): Promise<void> {
     const onUsed = (name: string): void => book.secretUsed(name, origin.name);
-    const exchange = secrets === undefined ? undefined : openExchange(secrets, request, { host: origin.name, target, onUsed });
+    const exchange = secrets === undefined ? undefined : openExchange(secrets, request, { host: origin.name, target, onUsed, mayRefresh });
     const headers = outgoingHeaders(request, { mayChangeLength: exchange?.mayChangeLength ?? false });
     const meter = book.meter(use);
     if (!meter.out(headBytes(request.method ?? "", target, headers))) throw new NotForwarded("its bytes are used up");

@@ -1,16 +1,25 @@
+import type { Rule } from "./rule.ts";
+
 /** What a run used of one port of one host. `requests` is empty where it did not speak HTTP. */
 export type LearnedRule = {
   readonly host: string;
   readonly port: number;
+  /** The fixed address, and the permission for private ones, of the rule that allowed it. */
+  readonly address: string | undefined;
+  readonly allowPrivate: boolean;
   readonly methods: readonly string[];
   /** Patterns that cover every path that was asked for. */
   readonly paths: readonly string[];
 };
 
+/** A host and port, and the rule that allowed them. */
+type Visit = { readonly host: string; readonly port: number; readonly rule: Pick<Rule, "address" | "allowPrivate"> };
+type Seen = Visit & { readonly methods: Set<string>; readonly paths: Set<string> };
+
 export type Learner = {
   /** A connection whose bytes nobody looked into. */
-  connection(host: string, port: number): void;
-  request(request: { readonly host: string; readonly port: number; readonly method: string; readonly path: string }): void;
+  connection(visit: Visit): void;
+  request(visit: Visit, request: { readonly method: string; readonly path: string }): void;
   rules(): readonly LearnedRule[];
 };
 
@@ -22,29 +31,28 @@ const IDENTIFIER = /^(?:\d+|[0-9a-f]{8,}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-
 
 /** Remembers what is used, and finds the narrowest rules that cover it. */
 export function createLearner(): Learner {
-  const places = new Map<
-    string,
-    { readonly host: string; readonly port: number; readonly methods: Set<string>; readonly paths: Set<string> }
-  >();
+  const places = new Map<string, Seen>();
 
-  function placeOf(host: string, port: number) {
+  function placeOf({ host, port, rule }: Visit): Seen {
     const key = `${host}:${port}`;
-    const place = places.get(key) ?? { host, port, methods: new Set<string>(), paths: new Set<string>() };
+    const place = places.get(key) ?? { host, port, rule, methods: new Set(), paths: new Set() };
     places.set(key, place);
     return place;
   }
 
   return {
-    connection: (host, port) => void placeOf(host, port),
-    request({ host, port, method, path }) {
-      const { methods, paths } = placeOf(host, port);
+    connection: (visit) => void placeOf(visit),
+    request(visit, { method, path }) {
+      const { methods, paths } = placeOf(visit);
       methods.add(method);
       paths.add(paths.size < MOST_REMEMBERED ? path : generalise(path));
     },
     rules: () =>
-      [...places.values()].map(({ host, port, methods, paths }) => ({
+      [...places.values()].map(({ host, port, rule, methods, paths }) => ({
         host,
         port,
+        address: rule.address?.ip,
+        allowPrivate: rule.allowPrivate,
         methods: [...methods].toSorted(),
         paths: cover([...paths]),
       })),

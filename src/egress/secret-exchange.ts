@@ -19,14 +19,19 @@ export type Exchange = {
   isStale(answer: IncomingMessage): Promise<boolean>;
 };
 
-export type ExchangeOptions = { readonly host: string; readonly target: string; readonly onUsed: (name: string) => void };
+export type ExchangeOptions = {
+  readonly host: string;
+  readonly target: string;
+  readonly onUsed: (name: string) => void;
+  readonly mayRefresh: (name: string) => boolean;
+};
 
 const UNAUTHORIZED = 401;
 /** Answers that people or programs read as text; what has no type is read as if it were one. */
 const TEXT = /^(?:text\/|application\/(?:[\w.+-]*\+)?(?:json|xml)\b|application\/(?:javascript|x-www-form-urlencoded|x-ndjson|yaml)\b|$)/i;
 
 /** Judges the target at once; throws `NotForwarded` when a placeholder stands in it. */
-export function openExchange(secrets: Secrets, request: IncomingMessage, { host, target, onUsed }: ExchangeOptions): Exchange {
+export function openExchange(secrets: Secrets, request: IncomingMessage, { host, target, onUsed, mayRefresh }: ExchangeOptions): Exchange {
   const judged = secrets.judgeTarget(target);
   if (judged.kind === "refused") throw new NotForwarded(whyOf(judged));
   const kind = { contentType: request.headers["content-type"], contentEncoding: request.headers["content-encoding"] };
@@ -54,7 +59,7 @@ export function openExchange(secrets: Secrets, request: IncomingMessage, { host,
     },
     isStale: async (answer) => {
       if (answer.statusCode !== UNAUTHORIZED) return false;
-      const changed = await Promise.all(used.map((name) => secrets.refresh(name)));
+      const changed = await Promise.all(used.filter(mayRefresh).map((name) => secrets.refresh(name)));
       return changed.includes(true);
     },
   };

@@ -55,6 +55,8 @@ const AUTHOR = ["-c", "user.name=Tester", "-c", "user.email=tester@example.com"]
 
 async function writeObject(path: string, args: readonly string[], input: string): Promise<string> {
   const writing = run("git", ["-C", path, ...args]);
+  // A program that reads nothing may be gone before it could.
+  writing.child.stdin?.on("error", () => undefined);
   writing.child.stdin?.end(input);
   return (await writing).stdout.trim();
 }
