@@ -124,7 +124,7 @@ export const benchmarks = [
         scheme: "https",
         proxy: "mitmproxy",
         job: { job: "rate", count: EACH, connections: KEPT },
-        flags: ["--rate", "1000000/s"],
+        flags: ["--rate", "999999/s"],
         way: { tls: ORIGIN_NAME, tunnel: true },
       }),
   },
