@@ -17,6 +17,18 @@ export const benchmarks = [
     }),
   },
   {
+    name: "run-allow",
+    what: "whole process with a rule that is not used",
+    target: { of: "ratio", atMost: 1.05 },
+    open: ({ image }) => ({
+      a: {
+        name: "sandbox run --allow example.com -- true",
+        run: () => sandbox("run", "--allow", "example.com", "--image", image, "--", "true"),
+      },
+      b: { name: "sandbox run -- true", run: () => sandbox("run", "--image", image, "--", "true") },
+    }),
+  },
+  {
     name: "version",
     what: "start of the command line",
     target: { of: "ratio", atMost: 1.15 },
