@@ -1,4 +1,5 @@
-import { lstat, mkdir, mkdtemp, readdir, rmdir, stat } from "node:fs/promises";
+import { mkdtempSync, rmdirSync } from "node:fs";
+import { lstat, mkdir, readdir, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { type ErrorCode, SandboxError, systemCode } from "../core/errors.ts";
@@ -50,9 +51,9 @@ export async function assertWritableFile(path: string, code: ErrorCode = "OUT_UN
 }
 
 /** Makes sure, before anything starts, that a patch can be put together among the temporary files. Throws `OUT_UNWRITABLE`. */
-export async function assertTemporaryDirectory(): Promise<void> {
+export function assertTemporaryDirectory(): void {
   try {
-    await rmdir(await mkdtemp(join(tmpdir(), PARTIAL_PREFIX)));
+    tryOut(join(tmpdir(), PARTIAL_PREFIX));
   } catch (error) {
     const sentence = `The directory "${showName(tmpdir())}" for temporary files can't be written (${systemCode(error) ?? "unknown error"}).`;
     throw new SandboxError("OUT_UNWRITABLE", sentence, "Set TMPDIR to a directory that you may write to.", { cause: error });
@@ -88,11 +89,16 @@ async function isTaken(path: string): Promise<boolean> {
 async function assertWritableDirectory(directory: string, wanted: { readonly path: string; readonly code: ErrorCode }): Promise<void> {
   try {
     await makeDirectories(directory);
-    await rmdir(await mkdtemp(besides(wanted.path)));
+    tryOut(besides(wanted.path));
   } catch (error) {
     const sentence = `"${showName(wanted.path)}" can't be written (${systemCode(error) ?? "unknown error"} in "${showName(directory)}").`;
     throw new SandboxError(wanted.code, sentence, "Choose a place that you may write to.", { cause: error });
   }
+}
+
+/** At one go: nobody cleans up behind a process that is killed between the two. */
+function tryOut(prefix: string): void {
+  rmdirSync(mkdtempSync(prefix));
 }
 
 /** Like `mkdir -p`. The one of Node.js never returns where the kernel answers `ENOENT` for a parent that is there, as below `/proc`. */

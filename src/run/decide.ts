@@ -106,7 +106,7 @@ async function prepareOutputs({ task }: RunRecord, out: string | undefined): Pro
   artifactRoots(task.artifacts);
   if (task.patch !== undefined) await assertWritableFile(task.patch);
   if (out !== undefined) return assertOutDirectory(out);
-  await assertTemporaryDirectory();
+  assertTemporaryDirectory();
   return undefined;
 }
 
