@@ -81,7 +81,7 @@ describe("the end of the pipe", () => {
   test("ends every process and then the guest, with 0", async () => {
     const guest = await startGuest(installed.path);
     const marker = `1000.${process.pid}`;
-    const stream = guest.exec(["sh", "-c", `(setsid sleep ${marker} &); echo ready; exec sleep ${marker}`]);
+    const stream = guest.exec(["sh", "-c", `(setsid sleep ${marker} &); echo ready; sleep ${marker}; :`]);
     await guest.expect(stream, Type.DATA);
     expect(commandLines().filter((line) => line.includes(marker)).length).toBeGreaterThan(0);
     guest.end();
