@@ -4,6 +4,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "fault.h"
 #include "operation.h"
 
 enum { EVENTS_PER_TURN = 64 };
@@ -23,7 +24,17 @@ int loop_watch(struct source *source, int what)
 		event.events |= EPOLLIN | EPOLLRDHUP;
 	if (what & WATCH_OUTPUT)
 		event.events |= EPOLLOUT;
+	if (what & WATCH_ONCE)
+		event.events |= EPOLLONESHOT;
 	return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, source->fd, &event) != 0 ? errno : 0;
+}
+
+void loop_await_input(struct source *source)
+{
+	struct epoll_event event = { .events = EPOLLIN | EPOLLRDHUP | EPOLLET | EPOLLONESHOT, .data.ptr = source };
+	source->readable = false;
+	if (epoll_ctl(epoll_fd, EPOLL_CTL_MOD, source->fd, &event) != 0)
+		fault(errno, "epoll");
 }
 
 static void note_event(struct source *source, uint32_t events)

@@ -17,11 +17,13 @@ struct source {
 	struct operation *owner;
 };
 
-enum watch_for { WATCH_INPUT = 1, WATCH_OUTPUT = 2 };
+enum watch_for { WATCH_INPUT = 1, WATCH_OUTPUT = 2, WATCH_ONCE = 4 };
 
 /* These return 0 or an errno. */
 int loop_open(void);
 int loop_watch(struct source *source, int what);
+/* Waits for the next input of a source that is watched with WATCH_ONCE: what arrives before that wakes nobody. */
+void loop_await_input(struct source *source);
 int loop_wait(int timeout_ms);
 /* Forgets and closes a descriptor, if there is one. */
 void loop_close(struct source *source);

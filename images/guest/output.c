@@ -1,6 +1,7 @@
 #include "output.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -72,6 +73,42 @@ void output_commit_data(uint32_t stream, size_t length)
 		return;
 	put_header(buffer + end, stream, DATA, length);
 	end += HEADER_BYTES + length;
+}
+
+/* What the host's pipe does not take at once is copied, so that a frame always ends here. The task can open its own pipe and take bytes that
+ * were counted: the frame is filled up then, since its length has been said. */
+static void copy_rest(int from, size_t left)
+{
+	while (left > 0) {
+		ssize_t count = read(from, buffer + end, left);
+		if (count < 0 && errno == EINTR)
+			continue;
+		if (count <= 0) {
+			memset(buffer + end, 0, left);
+			count = (ssize_t)left;
+		}
+		end += (size_t)count;
+		left -= (size_t)count;
+	}
+}
+
+bool output_move_data(int to, uint32_t stream, int from, size_t length)
+{
+	size_t left = length;
+	if (output_pending())
+		return false;
+	put_header(buffer, stream, DATA, length);
+	end = HEADER_BYTES;
+	while (output_flush(to) == 0 && left > 0) {
+		ssize_t count = splice(from, NULL, to, NULL, left, SPLICE_F_NONBLOCK);
+		if (count < 0 && errno == EINTR)
+			continue;
+		if (count <= 0)
+			break;
+		left -= (size_t)count;
+	}
+	copy_rest(from, left);
+	return true;
 }
 
 bool output_pending(void)

@@ -23,6 +23,9 @@ void output_failed(uint32_t stream, uint8_t stage, int error, const char *text);
 /* Room for the payload of a DATA frame, at most `limit` bytes and perhaps none. Fill it, then commit. */
 uint8_t *output_begin_data(size_t limit, size_t *room);
 void output_commit_data(uint32_t stream, size_t length);
+/* The same for `length` bytes that the pipe `from` holds: moves them on to the host's pipe without a copy, as far as that takes them.
+ * Returns false, and did nothing, when other frames are to be written first. */
+bool output_move_data(int to, uint32_t stream, int from, size_t length);
 
 bool output_pending(void);
 /* Writes what the descriptor takes without waiting. Returns 0, EAGAIN, or another errno when the host is gone. */

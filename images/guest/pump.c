@@ -13,6 +13,7 @@ enum {
 	TERMINAL_HOLDS = 128 * 1024,
 	SCRATCH_BYTES = 64 * 1024,
 	END_OF_FILE = 4, /* ^D */
+	WORTH_MOVING = 16 * 1024,
 };
 
 /* Nobody takes more: the host is told, and what still arrives is dropped. */
@@ -124,30 +125,48 @@ static bool discard(struct command *command, int side)
 	if (count > 0 || (count < 0 && errno == EINTR))
 		return true;
 	if (count < 0 && errno == EAGAIN)
-		output->readable = false;
+		loop_await_input(output);
 	else
 		loop_close(output);
 	return false;
 }
 
+static void count_delivered(struct command *command, int side, size_t count)
+{
+	command->out[side].credit -= (uint32_t)count;
+	if (command->state == EXITED)
+		command->left[side] -= count;
+}
+
+/* Many bytes in a pipe are handed on by the page. Returns whether it did that. */
+static bool move_on(struct command *command, int side, size_t limit)
+{
+	int waiting = 0;
+	int fd = command->output[side].fd;
+	if (limit < WORTH_MOVING || command->request.terminal || ioctl(fd, FIONREAD, &waiting) != 0 || waiting < WORTH_MOVING)
+		return false;
+	size_t count = (size_t)waiting < limit ? (size_t)waiting : limit;
+	if (count > MAX_PAYLOAD)
+		count = MAX_PAYLOAD;
+	if (!output_move_data(STDOUT_FILENO, command->operation.id + (uint32_t)side, fd, count))
+		return false;
+	count_delivered(command, side, count);
+	return true;
+}
+
 /* Reads one piece straight into the outgoing buffer. */
-static bool deliver(struct command *command, int side)
+static bool copy_out(struct command *command, int side, size_t limit)
 {
 	struct source *output = &command->output[side];
-	struct outflow *out = &command->out[side];
-	bool at_end = command->state == EXITED;
-	size_t limit = out->credit;
 	size_t room;
-	if (at_end && command->left[side] < limit)
-		limit = command->left[side];
 	uint8_t *into = output_begin_data(limit, &room);
 	if (room == 0)
-		return out->credit > 0;
+		return limit > 0;
 	ssize_t count = read(output->fd, into, room);
 	if (count < 0 && errno == EINTR)
 		return true;
-	if (count < 0 && errno == EAGAIN && !at_end) {
-		output->readable = false;
+	if (count < 0 && errno == EAGAIN && command->state != EXITED) {
+		loop_await_input(output);
 		return false;
 	}
 	if (count <= 0) {
@@ -158,10 +177,16 @@ static bool deliver(struct command *command, int side)
 		return output->fd >= 0;
 	}
 	output_commit_data(command->operation.id + (uint32_t)side, (size_t)count);
-	out->credit -= (uint32_t)count;
-	if (at_end)
-		command->left[side] -= (size_t)count;
+	count_delivered(command, side, (size_t)count);
 	return true;
+}
+
+static bool deliver(struct command *command, int side)
+{
+	size_t limit = command->out[side].credit;
+	if (command->state == EXITED && command->left[side] < limit)
+		limit = command->left[side];
+	return move_on(command, side, limit) || copy_out(command, side, limit);
 }
 
 bool pump_output(struct command *command, int side)

@@ -13,6 +13,8 @@
 #define TIOCGPTPEER _IO('T', 0x41)
 #endif
 
+enum { STDOUT_BYTES = 256 * 1024 };
+
 /* A pipe whose end `ours` does not block. */
 static int open_pipe(int *ours, int *theirs, bool we_read)
 {
@@ -70,6 +72,9 @@ static int open_pipes(struct command *command, struct child_ends *ends)
 		error = open_pipe(&command->output[STDERR_SIDE].fd, &ends->err, true);
 	if (error != 0)
 		return error;
+	/* So that we are woken less often. The kernel may refuse: then it is the pipe that it was. */
+	if (fcntl(command->output[STDOUT_SIDE].fd, F_SETPIPE_SZ, STDOUT_BYTES) < 0)
+		errno = 0;
 	if (command->request.has_stdin)
 		return open_pipe(&command->input.fd, &ends->in, false);
 	return open_nothing(&ends->in);
@@ -84,7 +89,7 @@ static int watch_all(struct command *command)
 		error = loop_watch(&command->input, WATCH_OUTPUT);
 	for (int side = 0; error == 0 && side < SIDES; side++) {
 		if (command->output[side].fd >= 0)
-			error = loop_watch(&command->output[side], WATCH_INPUT);
+			error = loop_watch(&command->output[side], WATCH_INPUT | WATCH_ONCE);
 	}
 	return error;
 }

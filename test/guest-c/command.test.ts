@@ -1,3 +1,5 @@
+import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Type, u16, u32 } from "./codec.ts";
 import { installGuest, startGuest } from "./guest-process.ts";
@@ -19,6 +21,10 @@ const EMFILE = 24;
 
 function stageAndErrno(failed: Buffer | undefined): readonly (number | undefined)[] {
   return [failed?.readUInt8(0), failed?.readUInt32BE(4)];
+}
+
+function sha256(text: string): string {
+  return createHash("sha256").update(text, "latin1").digest("hex");
 }
 
 describe("a command", () => {
@@ -181,6 +187,20 @@ describe("flow control", () => {
     expect(guest.heard().filter((frame) => frame.type === Type.DATA)).toEqual([]);
     guest.send(stream, Type.CREDIT, u32(10));
     expect((await guest.expect(stream, Type.DATA)).payload.length).toBe(10);
+  });
+
+  test.each([
+    ["in large pieces", "seq 1 2000000"],
+    ["line by line", "for number in 1 2 3; do seq 1 20000 | while read line; do echo $line; done; done"],
+    ["to both of its outputs at once", "seq 1 500000 >&2 & seq 1 500000; wait"],
+  ])("delivers what is written %s unchanged, also when credit comes by the byte and by the megabyte", async (_how, script) => {
+    const expected = spawnSync("sh", ["-c", script], { encoding: "latin1", maxBuffer: 64 * 1024 * 1024 });
+    for (const window of [4_099, 1_048_576]) {
+      await using guest = await startGuest(installed.path, { window });
+      const { stdout, stderr } = await guest.sh(script);
+      expect(sha256(stdout)).toBe(sha256(expected.stdout));
+      expect(sha256(stderr)).toBe(sha256(expected.stderr));
+    }
   });
 
   test("delivers after EXIT what was written before it, as far as credit reaches", async () => {

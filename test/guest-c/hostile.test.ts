@@ -56,6 +56,16 @@ describe("the task, with the guest's own uid", () => {
     expect(guest.heard().filter((frame) => frame.stream === 0)).toEqual([]);
   });
 
+  test("can't derail the frames by taking bytes out of its own output pipe before the guest does", async () => {
+    await using guest = await startGuest(installed.path);
+    const thief = "exec 3</proc/self/fd/1; cat <&3 >/dev/null & cat <&3 >/dev/null & head -c 300000000 /dev/zero; kill %1 %2";
+    const { stdout } = await guest.sh(thief);
+    expect(stdout.length).toBeLessThan(300_000_000);
+    expect(stdout.length).toBeGreaterThan(0);
+    expect(stdout).toMatch(/^\0+$/);
+    expect((await guest.sh("echo still in step")).stdout).toBe("still in step\n");
+  });
+
   test("does not stop the others by filling its pipes", async () => {
     await using guest = await startGuest(installed.path, { window: 4_096 });
     const floods = Array.from({ length: 10 }, () => guest.exec(["sh", "-c", "yes & yes >&2"]));
