@@ -127,10 +127,14 @@ static bool byte(void)
     return write(STDOUT_FILENO, "x", 1) == 1;
 }
 
-/* A refusal does not stop it: every copy keeps trying. */
+/* A refusal does not stop it: every copy keeps trying. A file says that it has come to that. */
 static bool forks(void)
 {
-    (void)fork();
+    if (fork() < 0) {
+        int said = open("/tmp/refused", O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+        if (said >= 0)
+            close(said);
+    }
     return true;
 }
 
