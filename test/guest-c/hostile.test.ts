@@ -61,8 +61,7 @@ describe("the task, with the guest's own uid", () => {
     const thief = "exec 3</proc/self/fd/1; cat <&3 >/dev/null & cat <&3 >/dev/null & head -c 300000000 /dev/zero; kill %1 %2";
     const { stdout } = await guest.sh(thief);
     expect(stdout.length).toBeLessThan(300_000_000);
-    expect(stdout.length).toBeGreaterThan(0);
-    expect(stdout).toMatch(/^\0+$/);
+    expect(stdout).toMatch(/^\0*$/);
     expect((await guest.sh("echo still in step")).stdout).toBe("still in step\n");
   });
 
