@@ -1,6 +1,7 @@
-import type { Socket } from "node:net";
+import { Socket } from "node:net";
 import type { Duplex, Readable, Writable } from "node:stream";
 import { finished } from "node:stream/promises";
+import { TLSSocket } from "node:tls";
 
 /** Counts bytes before they go on; `false` stops the connection, and those bytes go nowhere. */
 export type Meter = { readonly out: (bytes: number) => boolean; readonly in: (bytes: number) => boolean };
@@ -12,11 +13,11 @@ export type Relaying = { readonly meter: Meter; readonly head?: Buffer | undefin
  * Carries bytes between the task and the world until both directions have ended. Each half closes by itself; a reset on one side is a reset on the
  * other. Resolves when it is over, however it ended.
  */
-export async function relay(inside: Duplex, outside: Socket, { meter, head }: Relaying): Promise<void> {
-  inside.on("error", () => outside.resetAndDestroy());
+export async function relay(inside: Duplex, outside: Duplex, { meter, head }: Relaying): Promise<void> {
+  inside.on("error", () => breakOff(outside));
   outside.on("error", () => inside.destroy());
   inside.on("close", () => {
-    if (!inside.readableEnded || !inside.writableFinished) outside.resetAndDestroy();
+    if (!inside.readableEnded || !inside.writableFinished) breakOff(outside);
   });
   outside.on("close", () => {
     if (!outside.readableEnded || !outside.writableFinished) inside.destroy();
@@ -26,6 +27,12 @@ export async function relay(inside: Duplex, outside: Socket, { meter, head }: Re
   else inside.destroy();
   pump(outside, inside, meter.in);
   await Promise.allSettled([finished(inside), finished(outside)]);
+}
+
+/** Tells the origin that this is no orderly end. With TLS, for which Node.js can't reset, the missing `close_notify` says it (RFC 8446 6.1). */
+function breakOff(outside: Duplex): void {
+  if (outside instanceof Socket && !(outside instanceof TLSSocket)) outside.resetAndDestroy();
+  else outside.destroy();
 }
 
 /** Moves everything from one stream to another, at the pace of the slower one, counted before it goes on; the end goes on too. */

@@ -1,5 +1,4 @@
 import type { IncomingMessage } from "node:http";
-import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Book } from "./book.ts";
 import { encodeRefusal } from "./refusal.ts";
@@ -28,7 +27,6 @@ export function openWebSocket({ request, socket, head, origin, target, rule, ups
   const outgoing = upstream.request(origin, { method: "GET", path: target, headers });
   socket.on("error", () => outgoing.destroy());
   outgoing.on("upgrade", (answer, outside, first) => {
-    if (!(outside instanceof Socket)) return void socket.destroy();
     socket.write(`HTTP/1.1 101 Switching Protocols\r\n${headerLines(answer.rawHeaders)}\r\n`);
     if (first.length > 0) outside.unshift(first);
     if (head.length > 0) socket.unshift(head);
