@@ -74,6 +74,9 @@ const HOP_BY_HOP = new Set([
   "upgrade",
 ]);
 
+/** What an origin says about other ways to itself would lead around the gate (RFC 7838). */
+export const NOT_FOR_THE_TASK: readonly string[] = ["alt-svc"];
+
 /** `Connection` can't take these away: without its length a body is the next request to who reads on, and without its Host nobody's. */
 const ALWAYS_KEPT = new Set(["content-length", "host"]);
 

@@ -19,19 +19,43 @@ export type Exchange = {
   isStale(answer: IncomingMessage): Promise<boolean>;
 };
 
-export type ExchangeOptions = {
-  readonly host: string;
-  readonly target: string;
-  readonly onUsed: (name: string) => void;
-  readonly mayRefresh: (name: string) => boolean;
+/** Where a request goes, and its target as it goes on. */
+export type Destined = { readonly host: string; readonly target: string };
+
+export type Exchanges = {
+  /** Judges the target at once; throws `NotForwarded` when a placeholder stands in it. */
+  open(request: IncomingMessage, to: Destined): Exchange;
+};
+
+export type ExchangesOptions = {
+  readonly onUsed: (name: string, host: string) => void;
+  /** Milliseconds that only grow. */
+  readonly now: () => number;
 };
 
 const UNAUTHORIZED = 401;
+/** How often a secret is read again at most, since reading can mean running a command. */
+const REFRESH_MS = 5_000;
 /** Answers that people or programs read as text; what has no type is read as if it were one. */
 const TEXT = /^(?:text\/|application\/(?:[\w.+-]*\+)?(?:json|xml)\b|application\/(?:javascript|x-www-form-urlencoded|x-ndjson|yaml)\b|$)/i;
 
-/** Judges the target at once; throws `NotForwarded` when a placeholder stands in it. */
-export function openExchange(secrets: Secrets, request: IncomingMessage, { host, target, onUsed, mayRefresh }: ExchangeOptions): Exchange {
+/** Takes the requests of a run, and their answers, past its secrets. */
+export function createExchanges(secrets: Secrets, { onUsed, now }: ExchangesOptions): Exchanges {
+  const refreshed = new Map<string, number>();
+
+  /** A task can have its origin answer 401 as often as it likes. */
+  function mayRefresh(secret: string): boolean {
+    if (now() - (refreshed.get(secret) ?? Number.NEGATIVE_INFINITY) < REFRESH_MS) return false;
+    refreshed.set(secret, now());
+    return true;
+  }
+
+  return { open: (request, to) => openExchange(request, to, { secrets, onUsed: (name) => onUsed(name, to.host), mayRefresh }) };
+}
+
+type Context = { readonly secrets: Secrets; readonly onUsed: (name: string) => void; readonly mayRefresh: (secret: string) => boolean };
+
+function openExchange(request: IncomingMessage, { host, target }: Destined, { secrets, onUsed, mayRefresh }: Context): Exchange {
   const judged = secrets.judgeTarget(target);
   if (judged.kind === "refused") throw new NotForwarded(whyOf(judged));
   const kind = { contentType: request.headers["content-type"], contentEncoding: request.headers["content-encoding"] };

@@ -13,7 +13,7 @@ export type Secrets = {
   readonly placeholders: Readonly<Record<string, string>>;
   /** Whether a secret may be sent to a host. */
   concerns(host: string): boolean;
-  /** Judges a request target, or a name that is looked up: no placeholder in any spelling, not even for the secret's own hosts. */
+  /** Judges a request target: no placeholder in any spelling, not even for the secret's own hosts. */
   judgeTarget(target: string): { readonly kind: "clean" } | Refused;
   /** Puts values into header values (names and values in turn, bytes as latin1) for the secrets' own hosts; refuses placeholders anywhere else. */
   substituteHeaders(rawHeaders: readonly string[], host: string): Promise<Substituted>;
