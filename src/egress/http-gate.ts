@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Duplex } from "node:stream";
 import type { Book } from "./book.ts";
 import { createIdleTimer, type IdleTimer } from "./idle-timer.ts";
-import { judgeRequest } from "./judge-request.ts";
+import { judgeRequest, judgeUpgrade } from "./judge-request.ts";
 import type { Learner } from "./learner.ts";
 import { passOn } from "./pass-on.ts";
 import { encodeRefusal, refuse } from "./refusal.ts";
@@ -71,9 +71,11 @@ export function createHttpGate({ upstream, book, secrets, learner }: HttpGateOpt
   function onUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     const { origin, idle } = visitOf(request.socket);
     idle.stop();
-    const judged = judgeRequest(request, origin, book);
+    const judged = judgeUpgrade(request, origin, book);
     if (judged.kind === "refused") return void socket.end(encodeRefusal(judged.refusal));
-    openWebSocket({ request, socket, head, origin, target: judged.target, rule: judged.rule, upstream, book });
+    const use = { host: origin.name, port: origin.port, rule: judged.rule };
+    book.request(use);
+    void openWebSocket({ request, socket, head, origin, use, target: judged.target, upstream, book, exchanges });
   }
 
   function breakOff(socket: Duplex, why: string): void {

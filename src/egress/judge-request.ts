@@ -18,6 +18,20 @@ export function judgeRequest(request: IncomingMessage, origin: Origin, book: Boo
   return { kind: "refused", refusal: { status, error: verdict.kind, host: name, rule, why: verdict.why, ...allow } };
 }
 
+/**
+ * The same for a request that Node.js has taken out of HTTP for its `Upgrade`, which it does whatever it names: it can go on as a WebSocket alone, and
+ * one is asked for with GET (RFC 6455 4.1).
+ */
+export function judgeUpgrade(request: IncomingMessage, origin: Origin, book: Book): Judged {
+  const protocols = protocolsOf(request.rawHeaders);
+  const isWebSocket = protocols.includes("websocket");
+  if (isWebSocket && request.method === "GET") return judgeRequest(request, origin, book);
+  const named = JSON.stringify(protocols.join(", ").slice(0, 40));
+  const why = isWebSocket ? `it asks for a WebSocket with ${request.method ?? ""}` : `it wants to change the protocol to ${named}`;
+  book.deny({ host: origin.name, port: origin.port, rule: null, why });
+  return { kind: "refused", refusal: { status: 403, error: "denied", host: origin.name, rule: null, why } };
+}
+
 function withinRate(verdict: Allowed, { name, port }: Origin, book: Book): Judged {
   const taken = verdict.rule.rate?.take() ?? { allowed: true as const };
   if (taken.allowed) return verdict;

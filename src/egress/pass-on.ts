@@ -65,7 +65,7 @@ function denyRequest(response: ServerResponse, { use: { host, port, rule }, book
 }
 
 /** What a task reads about an origin that can't be had. */
-function unreachable(host: string, { kind, why }: DialFailure): Refusal {
+export function unreachable(host: string, { kind, why }: DialFailure): Refusal {
   if (kind === "address-denied") return { status: 403, error: "denied", host, rule: null, why };
   if (kind === "timed-out") return { status: 504, error: "timed-out", host, rule: null, why };
   return { status: 502, error: "unreachable", host, rule: null, why };

@@ -1,52 +1,89 @@
-import type { IncomingMessage } from "node:http";
+import type { ClientRequest, IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
-import type { Book } from "./book.ts";
-import { encodeRefusal } from "./refusal.ts";
+import { SandboxError } from "../core/errors.ts";
+import type { DialFailure } from "./dial.ts";
+import { NotForwarded } from "./forward.ts";
+import { type PassingOn, type Sending, unreachable } from "./pass-on.ts";
+import { encodeRefusal, type Refusal } from "./refusal.ts";
 import { relay } from "./relay.ts";
-import { endToEnd, headBytes, type Origin, pairsOf } from "./request.ts";
-import type { Rule } from "./rule.ts";
-import { type Upstream, UpstreamError } from "./upstream.ts";
+import { endToEnd, headBytes, NOT_FOR_THE_TASK, pairsOf } from "./request.ts";
+import type { Exchange } from "./secret-exchange.ts";
+import { UpstreamError } from "./upstream.ts";
 
-export type WebSocketOpening = {
-  readonly request: IncomingMessage;
-  readonly socket: Duplex;
-  readonly head: Buffer;
-  readonly origin: Origin;
-  readonly target: string;
-  readonly rule: Rule;
-  readonly upstream: Upstream;
-  readonly book: Book;
-};
+export type WebSocketOpening = Sending &
+  PassingOn & {
+    readonly request: IncomingMessage;
+    readonly socket: Duplex;
+    /** What the task sent behind its handshake. */
+    readonly head: Buffer;
+  };
 
-/** Passes a judged WebSocket handshake on (RFC 6455 4); once the origin has agreed, both sides talk freely. */
-export function openWebSocket({ request, socket, head, origin, target, rule, upstream, book }: WebSocketOpening): void {
-  const use = { host: origin.name, port: origin.port, rule };
-  const headers = [...endToEnd(request.rawHeaders), "Connection", "Upgrade", "Upgrade", "websocket"];
-  book.request(use);
-  if (!book.meter(use).out(headBytes("GET", target, headers))) return void socket.destroy();
-  const outgoing = upstream.request(origin, { method: "GET", path: target, headers });
-  socket.on("error", () => outgoing.destroy());
-  outgoing.on("upgrade", (answer, outside, first) => {
-    socket.write(`HTTP/1.1 101 Switching Protocols\r\n${headerLines(answer.rawHeaders)}\r\n`);
+/**
+ * Passes a judged WebSocket handshake on (RFC 6455 4), its headers past the secrets as those of any request; once the origin has agreed, both sides talk
+ * freely. What goes wrong before is booked, and said to the task. Never rejects.
+ */
+export async function openWebSocket(opening: WebSocketOpening): Promise<void> {
+  const { request, socket, head, exchanges, origin, target, use, book } = opening;
+  try {
+    const exchange = exchanges?.open(request, { host: origin.name, target });
+    const { answer, outside, first } = await shakeHands(await ask(opening, exchange), socket);
+    const kept = endToEnd(answer.rawHeaders, NOT_FOR_THE_TASK);
+    const { headers } = exchange?.receive(answer, kept) ?? { headers: kept };
+    if (outside === undefined) {
+      answer.resume();
+      await exchange?.isStale(answer);
+      throw new UpstreamError({ kind: "failed", why: `it answers ${answer.statusCode ?? 0}` });
+    }
+    socket.write(`HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n${linesOf(headers)}\r\n`);
     if (first.length > 0) outside.unshift(first);
     if (head.length > 0) socket.unshift(head);
-    void relay(socket, outside, { meter: book.meter(use) });
-  });
-  outgoing.on("response", (answer) => {
-    answer.resume();
-    socket.end(
-      encodeRefusal({ status: 502, error: "unreachable", host: origin.name, rule: null, why: `it answers ${answer.statusCode ?? 0}` }),
-    );
-  });
-  outgoing.on("error", (error) => {
-    const failure = error instanceof UpstreamError ? error.failure : ({ kind: "failed", why: "it ended without an answer" } as const);
-    book.fail(use, failure);
-    if (socket.writable) socket.end(encodeRefusal({ status: 502, error: "unreachable", host: origin.name, rule: null, why: failure.why }));
-  });
-  outgoing.end();
+    await relay(socket, outside, { meter: book.meter(use) });
+  } catch (error) {
+    const refusal = error instanceof NotForwarded ? deny(opening, error.message) : fail(opening, failureOf(error));
+    if (socket.writable) socket.end(encodeRefusal(refusal));
+  }
 }
 
-function headerLines(rawHeaders: readonly string[]): string {
+async function ask({ request, upstream, origin, target, use, book }: WebSocketOpening, exchange?: Exchange): Promise<ClientRequest> {
+  // A body would be the first frames to an origin that reads none with a handshake.
+  const own = endToEnd(request.rawHeaders, ["content-length"]);
+  const upgrade = ["Connection", "Upgrade", "Upgrade", "websocket"];
+  if (!book.meter(use).out(headBytes("GET", target, [...own, ...upgrade]))) throw new NotForwarded("its bytes are used up");
+  const headers = (await exchange?.outgoing(own)) ?? own;
+  return upstream.request(origin, { method: "GET", path: target, headers: [...headers, ...upgrade] });
+}
+
+/** `outside` is the connection to an origin that agreed. */
+type Shaken = { readonly answer: IncomingMessage; readonly outside?: Duplex; readonly first: Buffer };
+
+function shakeHands(outgoing: ClientRequest, socket: Duplex): Promise<Shaken> {
+  const leave = (): void => void outgoing.destroy();
+  return new Promise<Shaken>((resolve, reject) => {
+    outgoing.on("upgrade", (answer, outside, first) => resolve({ answer, outside, first }));
+    outgoing.on("response", (answer) => resolve({ answer, first: Buffer.alloc(0) }));
+    outgoing.on("error", reject);
+    socket.on("error", leave).on("close", leave);
+    if (socket.destroyed) leave();
+    outgoing.end();
+  }).finally(() => socket.off("close", leave));
+}
+
+function deny({ use: { host, port, rule }, book }: WebSocketOpening, why: string): Refusal {
+  book.deny({ host, port, rule: rule.text, why });
+  return { status: 403, error: "denied", host, rule: rule.text, why };
+}
+
+function fail({ use, book }: WebSocketOpening, failure: DialFailure): Refusal {
+  book.fail(use, failure);
+  return unreachable(use.host, failure);
+}
+
+function failureOf(error: unknown): DialFailure {
+  if (error instanceof UpstreamError) return error.failure;
+  return { kind: "failed", why: error instanceof SandboxError ? error.message : "it ended without an answer" };
+}
+
+function linesOf(rawHeaders: readonly string[]): string {
   return pairsOf(rawHeaders)
     .map(([name, value]) => `${name}: ${value}\r\n`)
     .join("");
