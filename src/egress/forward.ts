@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import type { ClientRequest, IncomingMessage, ServerResponse } from "node:http";
-import type { Writable } from "node:stream";
+import { pipeline, type Readable, type Transform, type Writable } from "node:stream";
 import { SandboxError, systemCode } from "../core/errors.ts";
 import { type Meter, pump } from "./relay.ts";
 import { UpstreamError } from "./upstream.ts";
@@ -14,13 +14,20 @@ export type Passage = {
 
 export type PassageRefused = { readonly refused: string };
 
+/** The headers of an answer, what takes the codings of its body off, and what it passes then. */
+export type Received = {
+  readonly headers: readonly string[];
+  readonly decoders?: readonly Transform[] | undefined;
+  readonly inward?: Passage | undefined;
+};
+
 export type Forwarding = {
   readonly send: () => Promise<ClientRequest> | ClientRequest;
   readonly meter: Meter;
   /** What the body passes on its way out, where it has to. */
   readonly outward?: Passage | undefined;
-  /** The headers of an answer as the task may see them, and what its body passes. */
-  readonly receive: (answer: IncomingMessage) => { readonly headers: readonly string[]; readonly inward?: Passage | undefined };
+  /** The answer as the task may see it. */
+  readonly receive: (answer: IncomingMessage) => Received;
   /** Whether the answer asks for the request to be sent once more, which only one without a body can be. */
   readonly isStale: (answer: IncomingMessage) => Promise<boolean>;
   /** What to do when the origin can't be had before it answered. */
@@ -87,19 +94,28 @@ async function exchange(
   return answer;
 }
 
+/** The reason phrase is Node.js's own: the origin's could say anything (RFC 9112 4), and nobody has to read it. */
 async function passBack(answer: IncomingMessage, response: ServerResponse, { receive, meter }: Forwarding): Promise<void> {
-  const { headers, inward } = receive(answer);
+  const { headers, decoders = [], inward } = receive(answer);
   response.sendDate = false;
-  response.writeHead(answer.statusCode ?? 502, answer.statusMessage ?? "", [...headers]);
+  response.writeHead(answer.statusCode ?? 502, [...headers]);
   answer.on("aborted", () => response.destroy());
   answer.on("error", () => response.destroy());
   if (inward === undefined) pump(answer, response, meter.in);
-  else await passThrough(answer, response, { passage: inward, count: meter.in });
+  else await passThrough(decode(answer, decoders), response, { passage: inward, count: meter.in });
+}
+
+function decode(answer: IncomingMessage, decoders: readonly Transform[]): Readable {
+  const [last] = decoders.slice(-1);
+  if (last === undefined) return answer;
+  // Its failure is met by who reads from the last one.
+  pipeline([answer, ...decoders], () => undefined);
+  return last;
 }
 
 type Through = { readonly passage: Passage; readonly count: (bytes: number) => boolean };
 
-async function passThrough(from: IncomingMessage, to: Writable, { passage, count }: Through): Promise<void> {
+async function passThrough(from: Readable, to: Writable, { passage, count }: Through): Promise<void> {
   const put = async (bytes: Buffer | PassageRefused): Promise<void> => {
     if ("refused" in bytes) throw new NotForwarded(bytes.refused);
     if (!count(bytes.length)) throw new NotForwarded("its bytes are used up");

@@ -1,14 +1,20 @@
 /** A stretch of the stream as it came, or the index of a needle that stood there. */
 export type Segment = { readonly kind: "bytes"; readonly bytes: Buffer } | { readonly kind: "found"; readonly needle: number };
 
-export type NeedleSearch = { push(chunk: Buffer): readonly Segment[]; end(): readonly Segment[] };
+export type NeedleSearch = {
+  push(chunk: Buffer): readonly Segment[];
+  end(): readonly Segment[];
+  /** Looks for other strings from now on, also in what is held back. */
+  lookFor(needles: readonly Buffer[]): void;
+};
 
 /**
  * Finds fixed strings in a stream, however it is cut into chunks: the earliest first, and of two at one place the longer. Held back is only
  * what may be the beginning of a needle, so that an answer that comes in bits is not delayed, and never more than the longest needle.
  * The time grows with the stream's length times the number of needles.
  */
-export function createNeedleSearch(needles: readonly Buffer[]): NeedleSearch {
+export function createNeedleSearch(first: readonly Buffer[]): NeedleSearch {
+  let needles = first;
   let held: Buffer = Buffer.alloc(0);
   const search = (bytes: Buffer, open: readonly number[]): readonly Segment[] => {
     const { segments, rest } = cutAtNeedles(bytes, needles, open);
@@ -21,6 +27,9 @@ export function createNeedleSearch(needles: readonly Buffer[]): NeedleSearch {
       return search(bytes, openEnds(bytes, needles));
     },
     end: () => search(held, []),
+    lookFor: (others) => {
+      needles = others;
+    },
   };
 }
 

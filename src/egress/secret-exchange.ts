@@ -1,7 +1,9 @@
 import type { IncomingMessage } from "node:http";
-import { NotForwarded, type Passage, type PassageRefused } from "./forward.ts";
+import { decodingOf } from "./content-coding.ts";
+import { NotForwarded, type Passage, type PassageRefused, type Received } from "./forward.ts";
 import { endToEnd } from "./request.ts";
 import type { Secrets } from "./secret.ts";
+import { UpstreamError } from "./upstream.ts";
 
 /** One request and its answer, as they pass by the secrets of the run. */
 export type Exchange = {
@@ -10,11 +12,8 @@ export type Exchange = {
   /** What the body passes on its way out. */
   readonly outward: Passage;
   readonly mayChangeLength: boolean;
-  /** The answer as the task may see it. */
-  receive(
-    answer: IncomingMessage,
-    headers: readonly string[],
-  ): { readonly headers: readonly string[]; readonly inward?: Passage | undefined };
+  /** The answer as the task may see it. Throws `UpstreamError` where it can't be searched. */
+  receive(answer: IncomingMessage, headers: readonly string[]): Received;
   /** Reads again what the origin did not take; answers whether something is another value now. */
   isStale(answer: IncomingMessage): Promise<boolean>;
 };
@@ -36,7 +35,7 @@ export type ExchangesOptions = {
 const UNAUTHORIZED = 401;
 /** How often a secret is read again at most, since reading can mean running a command. */
 const REFRESH_MS = 5_000;
-/** Answers that people or programs read as text; what has no type is read as if it were one. */
+/** Answers of hosts without secrets that are searched all the same: what people or programs read as text; what has no type is read as if it were one. */
 const TEXT = /^(?:text\/|application\/(?:[\w.+-]*\+)?(?:json|xml)\b|application\/(?:javascript|x-www-form-urlencoded|x-ndjson|yaml)\b|$)/i;
 
 /** Takes the requests of a run, and their answers, past its secrets. */
@@ -60,33 +59,60 @@ function openExchange(request: IncomingMessage, { host, target }: Destined, { se
   if (judged.kind === "refused") throw new NotForwarded(whyOf(judged));
   const kind = { contentType: request.headers["content-type"], contentEncoding: request.headers["content-encoding"] };
   const scanner = secrets.createBodyScanner(host, kind);
+  const concerned = secrets.concerns(host);
   let used: readonly string[] = [];
 
   async function outgoing(headers: readonly string[]): Promise<readonly string[]> {
-    const substituted = await secrets.substituteHeaders(headers, host);
+    const asked = concerned ? searchable(headers) : headers;
+    const substituted = await secrets.substituteHeaders(asked, host);
     if (substituted.kind === "refused") throw new NotForwarded(whyOf(substituted));
-    if (substituted.kind === "clean") return headers;
+    if (substituted.kind === "clean") return asked;
     used = substituted.used;
     for (const name of used) onUsed(name);
-    // A compressed answer could not be searched for a value that it echoes.
-    return [...endToEnd(substituted.rawHeaders, ["accept-encoding"]), "Accept-Encoding", "identity"];
+    return substituted.rawHeaders;
+  }
+
+  function receive(answer: IncomingMessage, headers: readonly string[]): Received {
+    const clean = secrets.scrubHeaders(headers);
+    if (!hasBody(request, answer)) return { headers: clean };
+    if (!concerned && !TEXT.test(answer.headers["content-type"] ?? "")) return { headers: clean };
+    const inward = secrets.createEchoScrubber();
+    if (!concerned) return { headers: endToEnd(clean, ["content-length"]), inward };
+    const decoding = decodingOf(answer.rawHeaders);
+    if ("unknown" in decoding)
+      throw new UpstreamError({
+        kind: "failed",
+        why: `no secret can be looked for in its answer, which is encoded with ${decoding.unknown}`,
+      });
+    return { headers: endToEnd(clean, CHANGED), decoders: decoding.decoders, inward };
   }
 
   return {
     outgoing,
     outward: { push: async (chunk) => bytesOf(await scanner.push(chunk)), end: async () => bytesOf(await scanner.end()) },
     mayChangeLength: scanner.mayChangeLength,
-    receive: (answer, headers) => {
-      const clean = secrets.scrubHeaders(headers);
-      if (!TEXT.test(answer.headers["content-type"] ?? "") || request.method === "HEAD") return { headers: clean };
-      return { headers: endToEnd(clean, ["content-length"]), inward: secrets.createEchoScrubber() };
-    },
+    receive,
     isStale: async (answer) => {
       if (answer.statusCode !== UNAUTHORIZED) return false;
       const changed = await Promise.all(used.filter(mayRefresh).map((name) => secrets.refresh(name)));
       return changed.includes(true);
     },
   };
+}
+
+/** What asks for an answer that can't be searched: one that is compressed, or a part of which the rest may come with the next request. */
+const UNSEARCHABLE = ["accept-encoding", "range", "if-range"];
+/** What no longer holds of a body that was decoded and searched. */
+const CHANGED = ["content-length", "content-encoding", "accept-ranges"];
+const NO_CONTENT = new Set([101, 204, 304]);
+
+function searchable(headers: readonly string[]): readonly string[] {
+  return [...endToEnd(headers, UNSEARCHABLE), "Accept-Encoding", "identity"];
+}
+
+/** RFC 9112 6.3: these have none, whatever their headers say, which tell of what there would be. */
+function hasBody({ method }: IncomingMessage, { statusCode }: IncomingMessage): boolean {
+  return method !== "HEAD" && !NO_CONTENT.has(statusCode ?? 0);
 }
 
 type Refused = { readonly kind: "refused"; readonly secret: string; readonly why: string };

@@ -19,7 +19,7 @@ export type Secrets = {
   substituteHeaders(rawHeaders: readonly string[], host: string): Promise<Substituted>;
   /** For one request body to one host. */
   createBodyScanner(host: string, kind: BodyKind): BodyScanner;
-  /** For one response body, of the values that were read until now. */
+  /** For one response body, of the values that are known as it passes. */
   createEchoScrubber(): EchoScrubber;
   /** Names and values of response headers, or trailers, without values of secrets. */
   scrubHeaders(rawHeaders: readonly string[]): readonly string[];
@@ -51,7 +51,7 @@ export function createSecrets(specs: readonly SecretSpec[], sources: SecretSourc
     },
     substituteHeaders: (rawHeaders, host) => substituteHeaders(rawHeaders, { host, guarded, read }),
     createBodyScanner: (host, kind) => createBodyScanner(kind, { host, guarded, read }),
-    createEchoScrubber: () => createEchoScrubber(echoes()),
+    createEchoScrubber: () => createEchoScrubber(echoes),
     scrubHeaders: (rawHeaders) => {
       const known = echoes();
       return rawHeaders.map((text) => scrubWhole(text, known, "latin1"));
