@@ -52,6 +52,7 @@ async function runOn(task: Task, options: Options, { presenter, interactive, wat
   const engine = await connect(options, watchdog);
   // What an earlier run left because its engine died too; nobody waits for it.
   pruneDeadOwners(engine).catch(() => undefined);
+  using secretSources = createSecretSources(process.env);
   using terminal = openTerminal({ raw: task.terminal && interactive });
   const context: RunContext = {
     engine,
@@ -60,7 +61,7 @@ async function runOn(task: Task, options: Options, { presenter, interactive, wat
     onEvent: presenter.onEvent,
     interrupts,
     onLearned: learned.take,
-    secretSources: createSecretSources(process.env),
+    secretSources,
     roots: async () => (await import("../egress/host-roots.ts")).readHostRoots(process.env),
     ...(interactive || !process.stdin.isTTY ? { stdin: process.stdin } : {}),
     ...(task.terminal ? { terminal } : {}),

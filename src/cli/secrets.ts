@@ -1,11 +1,7 @@
-import { execFile } from "node:child_process";
 import { readFile } from "node:fs/promises";
-import { promisify } from "node:util";
 import type { SecretSources } from "../egress/secret-values.ts";
 import type { SecretRequest } from "../policy/egress-spec.ts";
-
-const COMMAND_MS = 60_000;
-const LARGEST_OUTPUT = 64 * 1024;
+import { createSourceCommands } from "./source-commands.ts";
 
 /** Parses the values of `--secret`; nothing is loaded where there are none. Throws `BAD_SECRET`. */
 export async function readSecrets(flags: readonly string[]): Promise<readonly SecretRequest[]> {
@@ -14,15 +10,13 @@ export async function readSecrets(flags: readonly string[]): Promise<readonly Se
   return flags.map((flag) => ({ ...parseSecretFlag(flag), in: ["header"] }));
 }
 
-/** Values come from this process and its machine. A command is run by a shell, in the caller's environment and directory. */
-export function createSecretSources(env: Readonly<Record<string, string | undefined>>): SecretSources {
+/** Values come from this process and its machine. Disposing of it ends the commands that still run. */
+export function createSecretSources(env: Readonly<Record<string, string | undefined>>): SecretSources & Disposable {
+  const commands = createSourceCommands();
   return {
     readEnv: (name) => env[name],
     readFile: (path) => readFile(path, "utf8"),
-    runCommand: async (command) => {
-      const options = { timeout: COMMAND_MS, maxBuffer: LARGEST_OUTPUT, encoding: "utf8" as const };
-      const { stdout } = await promisify(execFile)("/bin/sh", ["-c", command], options);
-      return stdout;
-    },
+    runCommand: (command) => commands.run(command),
+    [Symbol.dispose]: () => commands[Symbol.dispose](),
   };
 }

@@ -28,7 +28,7 @@ export type Forwarding = {
   readonly outward?: Passage | undefined;
   /** The answer as the task may see it. */
   readonly receive: (answer: IncomingMessage) => Received;
-  /** Whether the answer asks for the request to be sent once more, which only one without a body can be. */
+  /** Whether the answer asks for the request to be sent once more; one with a body can't be, and its sender has to try again. */
   readonly isStale: (answer: IncomingMessage) => Promise<boolean>;
   /** What to do when the origin can't be had before it answered. */
   readonly onFailure: (failure: UpstreamError["failure"]) => void;
@@ -48,7 +48,7 @@ export async function forward(request: IncomingMessage, response: ServerResponse
     try {
       outgoing = await forwarding.send();
       const answer = await exchange(request, outgoing, { ...forwarding, hasBody });
-      if (left > 0 && (await forwarding.isStale(answer))) {
+      if ((await forwarding.isStale(answer)) && left > 0) {
         answer.resume();
         continue;
       }

@@ -14,7 +14,7 @@ export type Exchange = {
   readonly mayChangeLength: boolean;
   /** The answer as the task may see it. Throws `UpstreamError` where it can't be searched. */
   receive(answer: IncomingMessage, headers: readonly string[]): Received;
-  /** Reads again what the origin did not take; answers whether something is another value now. */
+  /** Reads again what the origin did not take; answers whether something is another value now. One that can't be read stays as it is. */
   isStale(answer: IncomingMessage): Promise<boolean>;
 };
 
@@ -94,7 +94,7 @@ function openExchange(request: IncomingMessage, { host, target }: Destined, { se
     receive,
     isStale: async (answer) => {
       if (answer.statusCode !== UNAUTHORIZED) return false;
-      const changed = await Promise.all(used.filter(mayRefresh).map((name) => secrets.refresh(name)));
+      const changed = await Promise.all(used.filter(mayRefresh).map((name) => secrets.refresh(name).catch(() => false)));
       return changed.includes(true);
     },
   };

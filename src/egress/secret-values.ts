@@ -18,6 +18,8 @@ export type SecretValues = {
 };
 
 const REMEMBERED = 4;
+/** How long a failure stands: a task can ask as often as it likes, and reading can mean running a command. */
+const FAILURE_MS = 5_000;
 
 export function createSecretValues(sources: SecretSources): SecretValues {
   const known = new Map<string, readonly string[]>();
@@ -26,13 +28,13 @@ export function createSecretValues(sources: SecretSources): SecretValues {
   const load = (spec: SecretSpec): Promise<string> => {
     const running = reading.get(spec.name);
     if (running !== undefined) return running;
-    const loading = loadValue(spec, sources)
-      .then((value) => {
-        const others = (known.get(spec.name) ?? []).filter((other) => other !== value);
-        known.set(spec.name, [value, ...others].slice(0, REMEMBERED));
-        return value;
-      })
-      .finally(() => reading.delete(spec.name));
+    const loading = loadValue(spec, sources).then((value) => {
+      const others = (known.get(spec.name) ?? []).filter((other) => other !== value);
+      known.set(spec.name, [value, ...others].slice(0, REMEMBERED));
+      return value;
+    });
+    const forget = (): boolean => reading.delete(spec.name);
+    loading.then(forget, () => setTimeout(forget, FAILURE_MS).unref());
     reading.set(spec.name, loading);
     return loading;
   };
