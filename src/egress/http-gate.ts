@@ -25,11 +25,13 @@ export type HttpGateOptions = {
   readonly learner: Learner | undefined;
 };
 
-/** One connection of the task. */
-type Visit = { readonly origin: Origin; readonly idle: IdleTimer };
+/** One connection of the task, and the answers that it waits for. */
+type Visit = { readonly origin: Origin; readonly idle: IdleTimer; readonly underWay: Set<ServerResponse> };
 
 const LARGEST_HEAD = 64 * 1024;
 const MOST_HEADERS = 500;
+/** Requests of one connection that were sent without waiting for the answers before (RFC 9112 9.3.2); each takes memory and a connection of its own. */
+const MOST_UNDER_WAY = 32;
 
 /** Node.js's own parser reads each request, strictly; what it read is written anew, so that no two readers can differ about it. */
 export function createHttpGate({ upstream, book, secrets, learner }: HttpGateOptions): HttpGate {
@@ -57,9 +59,15 @@ export function createHttpGate({ upstream, book, secrets, learner }: HttpGateOpt
   }
 
   function onRequest(request: IncomingMessage, response: ServerResponse): void {
-    const { origin, idle } = visitOf(request.socket);
+    const { origin, idle, underWay } = visitOf(request.socket);
+    if (request.socket.destroyed) return;
+    if (underWay.size >= MOST_UNDER_WAY) return void cut(request.socket, `it has more than ${MOST_UNDER_WAY} requests under way`);
     idle.stop();
-    response.once("close", () => idle.start());
+    underWay.add(response);
+    response.once("close", () => {
+      underWay.delete(response);
+      if (underWay.size === 0) idle.start();
+    });
     const judged = judgeRequest(request, origin, book);
     if (judged.kind === "refused") return void refuse(response, judged.refusal);
     const use = { host: origin.name, port: origin.port, rule: judged.rule };
@@ -69,13 +77,21 @@ export function createHttpGate({ upstream, book, secrets, learner }: HttpGateOpt
   }
 
   function onUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    const { origin, idle } = visitOf(request.socket);
+    const { origin, idle, underWay } = visitOf(request.socket);
+    if (underWay.size > 0) return void cut(socket, "it asks for a WebSocket before its earlier requests are answered");
     idle.stop();
     const judged = judgeUpgrade(request, origin, book);
     if (judged.kind === "refused") return void socket.end(encodeRefusal(judged.refusal));
     const use = { host: origin.name, port: origin.port, rule: judged.rule };
     book.request(use);
     void openWebSocket({ request, socket, head, origin, use, target: judged.target, upstream, book, exchanges });
+  }
+
+  /** Nothing can be said in turn to what was sent out of turn. */
+  function cut(connection: Duplex, why: string): void {
+    const { name, port } = visitOf(connection).origin;
+    book.deny({ host: name, port, rule: null, why });
+    connection.destroy();
   }
 
   function breakOff(socket: Duplex, why: string): void {
@@ -94,14 +110,21 @@ export function createHttpGate({ upstream, book, secrets, learner }: HttpGateOpt
 
   return {
     accept(connection, origin) {
-      visits.set(connection, { origin, idle: createIdleTimer(connection) });
+      const underWay = new Set<ServerResponse>();
+      visits.set(connection, { origin, idle: createIdleTimer(connection), underWay });
       connection.on("error", () => connection.destroy());
+      connection.once("close", () => endAll(underWay));
       const wantsUpgrade = origin.rules.some(({ upgrade }) => upgrade.length > 0);
       (wantsUpgrade ? upgrading : plain).emit("connection", connection);
       connection.resume();
     },
     close: () => upstream.close(),
   };
+}
+
+/** Node.js tells only the answer whose turn it is that its connection has ended. */
+function endAll(underWay: ReadonlySet<ServerResponse>): void {
+  for (const response of underWay) response.destroy().emit("close");
 }
 
 /** The parser's own word; a connection that just ended between two requests is nothing to tell of. */
