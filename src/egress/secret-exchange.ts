@@ -58,17 +58,21 @@ function openExchange(request: IncomingMessage, { host, target }: Destined, { se
   const judged = secrets.judgeTarget(target);
   if (judged.kind === "refused") throw new NotForwarded(whyOf(judged));
   const kind = { contentType: request.headers["content-type"], contentEncoding: request.headers["content-encoding"] };
-  const scanner = secrets.createBodyScanner(host, kind);
+  const scanner = secrets.createBodyScanner(host, kind, use);
   const concerned = secrets.concerns(host);
-  let used: readonly string[] = [];
+  const used = new Set<string>();
+
+  function use(name: string): void {
+    if (!used.has(name)) onUsed(name);
+    used.add(name);
+  }
 
   async function outgoing(headers: readonly string[]): Promise<readonly string[]> {
     const asked = concerned ? searchable(headers) : headers;
     const substituted = await secrets.substituteHeaders(asked, host);
     if (substituted.kind === "refused") throw new NotForwarded(whyOf(substituted));
     if (substituted.kind === "clean") return asked;
-    used = substituted.used;
-    for (const name of used) onUsed(name);
+    for (const name of substituted.used) use(name);
     return substituted.rawHeaders;
   }
 
@@ -94,7 +98,7 @@ function openExchange(request: IncomingMessage, { host, target }: Destined, { se
     receive,
     isStale: async (answer) => {
       if (answer.statusCode !== UNAUTHORIZED) return false;
-      const changed = await Promise.all(used.filter(mayRefresh).map((name) => secrets.refresh(name).catch(() => false)));
+      const changed = await Promise.all([...used].filter(mayRefresh).map((name) => secrets.refresh(name).catch(() => false)));
       return changed.includes(true);
     },
   };

@@ -17,8 +17,8 @@ export type Secrets = {
   judgeTarget(target: string): { readonly kind: "clean" } | Refused;
   /** Puts values into header values (names and values in turn, bytes as latin1) for the secrets' own hosts; refuses placeholders anywhere else. */
   substituteHeaders(rawHeaders: readonly string[], host: string): Promise<Substituted>;
-  /** For one request body to one host. */
-  createBodyScanner(host: string, kind: BodyKind): BodyScanner;
+  /** For one request body to one host; `onUsed` gets the name of each secret that is put in. */
+  createBodyScanner(host: string, kind: BodyKind, onUsed?: (name: string) => void): BodyScanner;
   /** For one response body, of the values that are known as it passes. */
   createEchoScrubber(): EchoScrubber;
   /** Names and values of response headers, or trailers, without values of secrets. */
@@ -50,7 +50,14 @@ export function createSecrets(specs: readonly SecretSpec[], sources: SecretSourc
       return found === undefined ? { kind: "clean" } : refuse(found, "its placeholder stands in the target of a request");
     },
     substituteHeaders: (rawHeaders, host) => substituteHeaders(rawHeaders, { host, guarded, read }),
-    createBodyScanner: (host, kind) => createBodyScanner(kind, { host, guarded, read }),
+    createBodyScanner: (host, kind, onUsed) => {
+      const fill = async (spec: SecretSpec): Promise<string> => {
+        const value = await read(spec);
+        onUsed?.(spec.name);
+        return value;
+      };
+      return createBodyScanner(kind, { host, guarded, read: fill });
+    },
     createEchoScrubber: () => createEchoScrubber(echoes),
     scrubHeaders: (rawHeaders) => {
       const known = echoes();

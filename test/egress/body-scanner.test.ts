@@ -63,6 +63,16 @@ describe("createBodyScanner", () => {
     }
   });
 
+  it("names each secret that it puts in, and none that it does not", async () => {
+    const secrets = holding(VALUE, inBody, spec({ name: "UNUSED", in: ["body"] }));
+    const used: string[] = [];
+    await scan(
+      secrets.createBodyScanner(OWN, {}, (name) => used.push(name)),
+      [Buffer.from(`${placeholderOf(secrets)} and ${placeholderOf(secrets)}`)],
+    );
+    expect(new Set(used)).toEqual(new Set(["TOKEN"]));
+  });
+
   it("refuses for its own host what may stand in headers only, and stays with it", async () => {
     const secrets = holding(VALUE);
     const scanner = secrets.createBodyScanner(OWN, {});
