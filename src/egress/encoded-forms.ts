@@ -40,13 +40,14 @@ export function toPercentText(bytes: Buffer, kept = /[A-Za-z0-9\-._~]/): string 
   }).join("");
 }
 
-/** Strictly, as encodeURIComponent does, as forms do, and as paths may; with digits in upper and lower case. */
+/** Strictly, as encodeURIComponent does, as forms do, as paths may, and every byte; with digits in upper and lower case. */
 function percentForms(bytes: Buffer): readonly string[] {
   const strict = toPercentText(bytes);
   const loose = toPercentText(bytes, /[A-Za-z0-9\-._~!'()*]/);
   const form = toPercentText(bytes, /[A-Za-z0-9\-._*]/).replaceAll("%20", "+");
   const path = toPercentText(bytes, /[A-Za-z0-9\-._~!$&'()*+,;=:@/]/);
-  return [strict, loose, form, path].flatMap((text) => [text, text.replaceAll(/%[0-9A-F]{2}/g, (octet) => octet.toLowerCase())]);
+  const every = toPercentText(bytes, /(?!)/);
+  return [strict, loose, form, path, every].flatMap((text) => [text, text.replaceAll(/%[0-9A-F]{2}/g, (octet) => octet.toLowerCase())]);
 }
 
 /** Plainly, with `\/`, in ASCII only, and safe to stand in HTML, which are the habits of the common encoders. */
