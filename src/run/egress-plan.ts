@@ -1,3 +1,4 @@
+import { SandboxError } from "../core/errors.ts";
 import type { LearnedRule, Learner } from "../egress/learner.ts";
 import type { EgressRow } from "../egress/ledger.ts";
 import type { Rule } from "../egress/rule.ts";
@@ -27,7 +28,7 @@ export type Egress = {
   close(): void;
 };
 
-/** Compiles the task's rules; nothing is loaded for a task without any. The authority is made while the engine works. Throws `BAD_RULE`, `BAD_RATE` and `BAD_SECRET`. */
+/** Compiles the task's rules; nothing is loaded for a task without any. The authority is made while the engine works. Throws `BAD_RULE`, `BAD_RATE`, `BAD_SECRET` and `SECRET_UNAVAILABLE`. */
 export async function planEgress({ egress }: Task, { secretSources }: RunContext): Promise<EgressPlan> {
   if (egress.rules.length === 0) return { rules: [], secrets: undefined, learner: undefined, authority: undefined };
   const { compileRules, needsInside } = await import("../egress/rule.ts");
@@ -45,7 +46,21 @@ async function openSecrets(
   sources: SecretSources | undefined,
 ): Promise<Secrets> {
   const { planSecrets } = await import("../egress/secret-plan.ts");
-  return planSecrets(requests, rules, sources ?? NO_SOURCES);
+  const secrets = await planSecrets(requests, rules, sources ?? NO_SOURCES);
+  for (const request of requests) assertSet(request, sources ?? NO_SOURCES);
+  return secrets;
+}
+
+/** A variable can't come to be set while the run lasts, as a file can come to be written: the command need not meet the mistake first. */
+function assertSet({ name, from }: SecretRequest, sources: SecretSources): void {
+  if (from.kind !== "env") return;
+  const value = sources.readEnv(from.variable);
+  if (value !== undefined && value !== "") return;
+  throw new SandboxError(
+    "SECRET_UNAVAILABLE",
+    `The secret ${name} should come from the variable ${from.variable}, which is ${value === undefined ? "not set" : "empty"}.`,
+    `Set ${from.variable} for the command that starts the sandbox, or write ${name}=file:PATH@HOST.`,
+  );
 }
 
 const NO_SOURCES: SecretSources = {

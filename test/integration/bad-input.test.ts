@@ -254,6 +254,21 @@ const CASES: readonly Case[] = [
     code: "NO_SUCH_RUN",
     says: /0123456789abcdefghjk/,
   },
+  {
+    what: "a secret whose variable is not set",
+    args: () => inBusybox("--allow", "api.example.com", "--secret", "NOT_SET_TOKEN@api.example.com"),
+    status: 69,
+    code: "SECRET_UNAVAILABLE",
+    says: /The secret NOT_SET_TOKEN .* variable NOT_SET_TOKEN, which is not set/,
+  },
+  {
+    what: "a secret from another variable that is empty",
+    args: () => inBusybox("--allow", "api.example.com", "--secret", "TOKEN=env:EMPTY_TOKEN@api.example.com"),
+    env: { EMPTY_TOKEN: "" },
+    status: 69,
+    code: "SECRET_UNAVAILABLE",
+    says: /The secret TOKEN .* variable EMPTY_TOKEN, which is empty/,
+  },
   { what: "a schema that does not exist", args: () => ["schema", "nosuch"], status: 64, code: "USAGE", says: /"nosuch"/ },
 ];
 
