@@ -35,6 +35,9 @@ export const RULE_KEYS: Readonly<Record<Exclude<keyof FileRule, "where"> | "port
   ca: { about: "PEM file of the authority to trust, relative to the task file.", json: text },
 };
 
+/** The keys that say what a rule is about. All others say what may be done there, which a rule that denies can't. */
+export const DENIAL_KEYS: readonly (keyof typeof RULE_KEYS)[] = ["host", "deny", "port", "ports"];
+
 export const SECRET_KEYS: Readonly<Record<Exclude<keyof FileSecret, "where" | "name">, KeyInfo>> = {
   from: { about: "Where the value comes from, such as env:NAME.", json: text },
   hosts: { about: "Hosts that may get it.", json: listOf(text) },
@@ -66,7 +69,15 @@ const mapOf = (keys: Readonly<Record<string, KeyInfo>>, required: readonly strin
   properties: Object.fromEntries(Object.entries(keys).map(([name, { about, json }]) => [name, { description: about, ...json }])),
 });
 
-const rule = { ...mapOf(RULE_KEYS, ["host"]), not: { required: ["port", "ports"] } };
+const conditions = Object.keys(RULE_KEYS).filter((key) => !DENIAL_KEYS.some((other) => other === key));
+const rule = {
+  ...mapOf(RULE_KEYS, ["host"]),
+  not: { required: ["port", "ports"] },
+  dependentRequired: { burst: ["rate"] },
+  if: { properties: { deny: { const: true } }, required: ["deny"] },
+  // biome-ignore lint/suspicious/noThenProperty: a word of JSON Schema
+  then: { not: { anyOf: conditions.map((key) => ({ required: [key] })) } },
+};
 const secret = mapOf(SECRET_KEYS, ["from", "hosts"]);
 
 export const FILE_KEYS: Readonly<Record<"version" | "sandbox" | "egress" | "secrets", KeyInfo>> = {

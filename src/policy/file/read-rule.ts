@@ -1,6 +1,7 @@
 import { isIP } from "node:net";
 import { type Entry, noteKey, noteMissing, type Reading, readEntries } from "./entries.ts";
-import { MAX_COUNT, MAX_PORT, METHOD, RULE_KEYS } from "./keys.ts";
+import { note } from "./fault.ts";
+import { DENIAL_KEYS, MAX_COUNT, MAX_PORT, METHOD, RULE_KEYS } from "./keys.ts";
 import type { FileRule } from "./task-file.ts";
 import { type Form, given, readFlag, readList, readSize, readText, readWhole, readWord } from "./values.ts";
 
@@ -14,6 +15,8 @@ export function readRule(reading: Reading, entry: Entry): FileRule {
   const flag = (one: Entry | undefined): boolean => one !== undefined && readFlag(reading, one);
   const count = (one: Entry): number => readWhole(reading, one, MAX_COUNT);
   const deny = flag(keys.get("deny"));
+  if (deny) noteVoid(reading, keys);
+  noteLoneBurst(reading, entry, keys);
   return {
     host: host === undefined ? "" : text(host),
     deny,
@@ -30,6 +33,30 @@ export function readRule(reading: Reading, entry: Entry): FileRule {
     ...given(keys.get("ca"), (one) => ({ ca: text(one) })),
     where: reading.where(entry.offset),
   };
+}
+
+type RuleKeys = ReadonlyMap<keyof typeof RULE_KEYS, Entry>;
+
+/** What is denied is denied whole: a condition beside it would read as a limit, and be none. */
+function noteVoid(reading: Reading, keys: RuleKeys): void {
+  const denial = keys.get("deny")?.offset ?? 0;
+  for (const [key, one] of keys) {
+    if (DENIAL_KEYS.includes(key)) continue;
+    const hint = "Leave the key out, or leave out deny: what a rule does not allow is denied without one.";
+    note(reading.faults, {
+      offset: one.offset,
+      known: Math.max(one.offset, denial),
+      sentence: `key ${one.path}: it has no effect in a rule that denies`,
+      hint,
+    });
+  }
+}
+
+function noteLoneBurst(reading: Reading, { value }: Entry, keys: RuleKeys): void {
+  const burst = keys.get("burst");
+  if (burst === undefined || keys.has("rate")) return;
+  const sentence = `key ${burst.path}: it has no effect, since there is no rate`;
+  note(reading.faults, { offset: burst.offset, known: value.end, sentence, hint: "Write a rate beside it, such as rate: 30/m." });
 }
 
 const DEFAULT_PORTS = [443, 80];

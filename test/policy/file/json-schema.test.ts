@@ -16,6 +16,7 @@ describe("the JSON Schema of a task file", () => {
     inRule("host: x, ports: [8080, 443], maxBytes: 1m, maxConnections: 2"),
     inRule("host: x, upgrade: websocket"),
     inRule("host: x, upgrade: [websocket], deny: false"),
+    inRule("host: x, port: 80, deny: true"),
     inSecret("from: env:A, hosts: [x], header: Authorization, in: [body, header]"),
   ])("takes what is read: %j", (text) => {
     expect(readTaskFile(text, "f").version).toBe(1);
@@ -35,6 +36,9 @@ describe("the JSON Schema of a task file", () => {
     inRule("host: x, methods: []"),
     inRule("host: x, methods: [get]"),
     inRule("host: x, upgrade: h2c"),
+    inRule("host: x, deny: true, methods: [GET]"),
+    inRule("host: x, rate: 5/s, deny: true"),
+    inRule("host: x, burst: 5"),
     inSecret("from: env:A"),
     inSecret("from: env:A, hosts: [x], in: [query]"),
     top("secrets: { 1A: { from: a, hosts: [x] } }"),

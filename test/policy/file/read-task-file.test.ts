@@ -110,6 +110,15 @@ describe("a task file is refused for", () => {
     ["an upgrade that is true", inRule("host: x, upgrade: true"), "2:30", /the word true stands where a text belongs/],
     ["an empty path of a certificate", inRule('host: x, ca: " "'), "2:25", /egress\[0\]\.ca: the text is empty/],
 
+    ["methods of what is denied", inRule("host: x, deny: true, methods: [GET]"), "2:33", /egress\[0\]\.methods: .*denies.*\n.*deny/],
+    ["paths of what is denied, before it is", inRule('host: x, paths: ["/a"], deny: true'), "2:21", /egress\[0\]\.paths: .*denies/],
+    ...["rate: 1/s", "maxBytes: 1m", "maxConnections: 2", "upgrade: websocket", "ca: x", "address: 10.0.0.5", "private: false"].map(
+      (key) =>
+        [`${key} of what is denied`, inRule(`host: x, deny: true, ${key}`), "2:33", new RegExp(`${key.split(":")[0]}: .*denies`)] as const,
+    ),
+    ["a burst of what is denied", inRule("host: x, deny: true, rate: 1/s, burst: 2"), "2:33", /egress\[0\]\.rate: .*denies/],
+    ["a burst without a rate", inRule("host: x, burst: 5"), "2:21", /egress\[0\]\.burst: .*no rate.*\n.*rate: 30\/m/],
+
     ["secrets as a list", top("secrets: []"), "2:10", /key secrets: a list stands where keys belong/],
     ["a secret that is a word", top("secrets: { A: env:A }"), "2:15", /key secrets\.A: "env:A" stands where keys belong/],
     [
@@ -161,6 +170,8 @@ describe("of several faults the first in the file is reported", () => {
     ["an anchor before a bad value", top("egress: [{ host: &a x, deny: 5 }]"), "2:18"],
     ["a bad value before a tab", "version: 2\n\tx\n", "1:10"],
     ["a bad value before a missing key of the same rule", inRule("deny: 5"), "2:18"],
+    ["a bad value before a key that a later deny makes void", inRule("host: x, methods: [GET], rate: 5, deny: true"), "2:43"],
+    ["a bad value before a burst without a rate", inRule("host: x, burst: 5, methods: 5"), "2:40"],
     ["a missing key of a rule before a bad value of the next", top("egress: [{}, { host: 5 }]"), "2:10"],
     ["a bad rule before the missing version", "egress: [{ host: 5 }]\n", "1:18"],
     ["a secret before a rule that stands below it", top("secrets: []\negress: {}"), "2:10"],
