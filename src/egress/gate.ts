@@ -55,7 +55,7 @@ export function createGate(options: GateOptions): Gate {
     rules,
     ownNames: options.ownNames,
     listen: options.listen,
-    onDenied: ({ name, rule, why }) => book.deny({ host: name, port: null, rule: rule ?? null, why }),
+    onDenied: ({ name, port, rule, why }) => book.deny({ host: name, port: port ?? null, rule: rule ?? null, why }),
   });
   const dial = createDial(options.resolve, closing.signal);
   const http = createHttpGate({ upstream: createUpstream(dial, options.roots), book, secrets: options.secrets, learner: options.learner });
