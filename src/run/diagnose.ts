@@ -1,10 +1,12 @@
-import { type SandboxError, toSandboxError } from "../core/errors.ts";
+import { SandboxError, toSandboxError } from "../core/errors.ts";
 import type { Container } from "../engine/port.ts";
 import type { GuestStats } from "../guest/stats.ts";
 import { type Ending, endingOfError } from "./ending.ts";
 import type { RunRecord } from "./record.ts";
 
 const SIGKILL = 9;
+/** The guest ends so when its input has ended, and never else: nobody ended it, and we did not. */
+const GUEST_LEFT = 0;
 /** How long the engine may take to notice the end of a container whose pipe is gone. */
 const DYING_MS = 2_000;
 
@@ -15,6 +17,7 @@ export async function lostEnding(container: Container, error: SandboxError): Pro
     const autopsy = await container.autopsy(DYING_MS);
     if (autopsy?.oomKilled === true) return OUT_OF_MEMORY;
     if (autopsy?.running === true) return endingOfError(error);
+    if (autopsy?.exitCode === GUEST_LEFT) return endingOfError(connectionLost(error));
     return {
       reason: "killed",
       detail: "The sandbox was ended from outside while the command ran.",
@@ -25,6 +28,15 @@ export async function lostEnding(container: Container, error: SandboxError): Pro
     const failure = toSandboxError(cause);
     return { ...endingOfError(failure), reason: "engine-lost" };
   }
+}
+
+function connectionLost(cause: SandboxError): SandboxError {
+  return new SandboxError(
+    "ENGINE_LOST",
+    "The connection to the sandbox ended while the command ran, and the sandbox with it.",
+    "Check the way to the engine, such as ssh, then run again.",
+    { cause },
+  );
 }
 
 /** Why a command that ended by itself did so: an out-of-memory kill is not a plain exit. */

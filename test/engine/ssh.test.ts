@@ -10,6 +10,7 @@ import { createClient } from "../../src/engine/docker/client.ts";
 import { findEngine } from "../../src/engine/find-engine.ts";
 import { engineSocket } from "../lab/engine-api.ts";
 import { TEST_IMAGES } from "../lab/images.ts";
+import { runJson } from "../lab/run-json.ts";
 import { type TempDirectory, tempDirectory } from "../lab/temp-directory.ts";
 import { containersOfOwner, leftAfter } from "../lab/traces.ts";
 
@@ -102,6 +103,29 @@ describe("an engine behind ssh", () => {
     expect(await ping()).toMatchObject({ status: 200 });
     client.close();
   });
+
+  it.each([
+    ["in peace", "process.exit(0)"],
+    ["with an error", "process.exit(255)"],
+    ["of a signal", 'process.kill(process.pid, "SIGKILL")'],
+  ])(
+    "is lost, and nobody is said to have killed the sandbox, when the ssh that holds the pipe dies %s in the middle of a run",
+    async (_how, die) => {
+      await installRelay(
+        `let holds = false;
+       process.stdin.on("data", (bytes) => { holds ||= bytes.includes("/attach?"); });
+       socket.on("data", (bytes) => { if (holds && bytes.includes("the command runs")) ${die}; });`,
+      );
+      const flags = ["-H", HOST, "--image", TEST_IMAGES.busybox];
+      const { status, result } = await runJson([...flags, "--", "sh", "-c", "echo the command runs; sleep 100"], { env });
+      expect({ status, reason: result.reason, code: result.error?.code }).toEqual({
+        status: 69,
+        reason: "engine-lost",
+        code: "ENGINE_LOST",
+      });
+      expect(result.destroyed).toBe(true);
+    },
+  );
 
   it("stays in reach after the terminal's Ctrl-C, which every process in the foreground gets, until the container is gone", async () => {
     await installRelay(`process.on("SIGINT", () => { require("node:fs").writeFileSync("${bin.join("hit")}", ""); process.exit(255); });`);

@@ -1,4 +1,5 @@
 import type { Duplex } from "node:stream";
+import { setTimeout as delay } from "node:timers/promises";
 import { SandboxError } from "../../core/errors.ts";
 import type { GuestFiles } from "../guest-files.ts";
 import { containerName, currentOwner, LABEL, ownershipLabels } from "../ownership.ts";
@@ -38,6 +39,8 @@ export async function createContainer(workshop: Workshop, spec: ContainerSpec): 
   const pipe = createPipe(client.place);
   let id = await make(workshop, spec);
   let removal: Promise<boolean> | undefined;
+  /** Exit status of process 1 of a container that is removed. */
+  let ended: Promise<number | undefined> = Promise.resolve(undefined);
   let attached = false;
   let destroyed: Promise<Destroyed> | undefined;
 
@@ -59,7 +62,8 @@ export async function createContainer(workshop: Workshop, spec: ContainerSpec): 
 
   /** The wait is under way before the start, so that the engine's word about the removal cannot be missed. */
   function tryStart(): Promise<Answer> {
-    removal = waitForRemoval(client, id);
+    ended = waitForRemoval(client, id);
+    removal = ended.then((status) => status !== undefined);
     return client.ask({ method: "POST", path: `/containers/${id}/start`, timeout: CREATE_TIMEOUT });
   }
 
@@ -94,7 +98,7 @@ export async function createContainer(workshop: Workshop, spec: ContainerSpec): 
       });
       return destroyed;
     },
-    autopsy: (patience) => autopsy(client, { id, patience }),
+    autopsy: (patience) => autopsy(client, { id, patience, ended }),
   };
 }
 
@@ -162,13 +166,13 @@ async function openStream(client: Client, id: string): Promise<Duplex> {
   });
 }
 
-/** `false` when the engine could not say. */
-async function waitForRemoval(client: Client, id: string): Promise<boolean> {
+/** The exit status of process 1 once the container is gone; `undefined` when the engine could not say that it is. */
+async function waitForRemoval(client: Client, id: string): Promise<number | undefined> {
   try {
     const answer = await client.ask({ method: "POST", path: `/containers/${id}/wait`, query: { condition: "removed" } });
-    return answer.status === 200;
+    return answer.status === 200 ? numberAt(answer.body, "StatusCode") : undefined;
   } catch {
-    return false;
+    return undefined;
   }
 }
 
@@ -182,13 +186,16 @@ async function pause(client: Client, id: string): Promise<void> {
   });
 }
 
+type Dying = { readonly id: string; readonly patience: number; readonly ended: Promise<number | undefined> };
+
 /** A container whose pipe has just closed may still be dying: the engine is given `patience` ms to see its end. */
-async function autopsy(client: Client, { id, patience }: { readonly id: string; readonly patience: number }): Promise<Autopsy | undefined> {
+async function autopsy(client: Client, { id, patience, ended }: Dying): Promise<Autopsy | undefined> {
   if (patience > 0) {
-    const ended = client.ask({ method: "POST", path: `/containers/${id}/wait`, query: { condition: "not-running" }, timeout: patience });
-    await ended.catch(() => undefined);
+    const stopped = client.ask({ method: "POST", path: `/containers/${id}/wait`, query: { condition: "not-running" }, timeout: patience });
+    await stopped.catch(() => undefined);
   }
   const answer = await client.ask({ method: "GET", path: `/containers/${id}/json`, timeout: ASK_TIMEOUT });
+  if (answer.status === 404) return gone(await Promise.race([ended, delay(patience, undefined, { ref: false })]));
   if (answer.status !== 200) return undefined;
   const state = objectAt(answer.body, "State");
   return {
@@ -198,6 +205,11 @@ async function autopsy(client: Client, { id, patience }: { readonly id: string; 
     paused: flagAt(state, "Paused"),
     error: optionalStringAt(state, "Error") ?? "",
   };
+}
+
+/** Of a container that the engine has removed it said no more than the exit status. */
+function gone(exitCode: number | undefined): Autopsy | undefined {
+  return exitCode === undefined ? undefined : { oomKilled: false, exitCode, running: false, paused: false, error: "" };
 }
 
 function cannotCreate(answer: Answer, { image, posture }: ContainerSpec): SandboxError {
