@@ -26,8 +26,12 @@ export function note(faults: Faults, fault: Fault): void {
 
 /** A word of the file within a sentence: quoted, escaped and not longer than a line. */
 export function quote(text: string): string {
-  return JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}…` : text);
+  const shown = JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}…` : text);
+  return shown.replace(HIDDEN, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }
+
+/** What JSON leaves as it is although it ends a line, turns the direction of reading or does not show. In the astral planes nothing of it acts. */
+const HIDDEN = /[\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\uffff]/g;
 
 function knownAt(fault: Fault): number {
   return fault.known ?? fault.offset;

@@ -10,6 +10,12 @@ function full(unit: string, before = ""): string {
   return before + unit.repeat(Math.floor((MAX_TASK_FILE - before.length) / unit.length));
 }
 
+/** Milliseconds of this process's own work, however busy the machine is. */
+function spentMs(start: NodeJS.CpuUsage): number {
+  const { user, system } = process.cpuUsage(start);
+  return (user + system) / 1000;
+}
+
 function outcome(text: string): TaskFile | undefined {
   try {
     return readTaskFile(text, "f");
@@ -65,16 +71,16 @@ describe("a file made to hold up its reader ends it soon:", () => {
     ["rules", full("- {host: x}\n", "version: 1\negress:\n")],
     ["items on one line", `${full("a,", "version: 1\negress: [")}]`],
   ])("%s", (_what, text) => {
-    const start = performance.now();
+    const start = process.cpuUsage();
     const { message, hint } = faultOf(text.slice(0, MAX_TASK_FILE));
-    expect(performance.now() - start).toBeLessThan(5000);
+    expect(spentMs(start)).toBeLessThan(5000);
     expect(message.length + hint.length).toBeLessThan(1000);
   });
 
   it("the most rules that are taken", () => {
-    const start = performance.now();
+    const start = process.cpuUsage();
     expect(readTaskFile(top(`egress:\n${"- {host: x}\n".repeat(10_000)}`), "f").egress).toHaveLength(10_000);
-    expect(performance.now() - start).toBeLessThan(5000);
+    expect(spentMs(start)).toBeLessThan(5000);
   });
 });
 

@@ -9,6 +9,7 @@ describe("a task file is refused for", () => {
     ["nothing in it", "", "1:1", /the file is empty/],
     ["comments only", "# later\n", "1:1", /the file is empty/],
     ["an empty document", "---\n", "1:4", /nothing stands where keys belong/],
+    ["invisible characters in a text at the top", "\u00a0\u2028", "1:1", /"\u00a0\\u2028" stands where keys belong/],
     ["a list at the top", "- version: 1\n", "1:1", /a list stands where keys belong/],
     ["a text at the top", "version 1\n", "1:1", /"version 1" stands where keys belong/],
     ["no version", "egress: []\n", "1:1", /key version: it is missing/],
