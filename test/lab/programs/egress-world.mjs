@@ -142,6 +142,7 @@ async function open() {
     listening(echo(), 5432),
     listening(echo(), 2375),
     listening(sink(), 9),
+    listening(sink(), 53),
     openNames("127.0.0.1"),
     openNames(addresses[0]),
     ...addresses.map((address) => openDatagrams(443, address)),
