@@ -1,6 +1,6 @@
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { formatDuration, formatSize, parseDuration, parseSize } from "../../src/core/units.ts";
+import { fc } from "../lab/property.ts";
 
 describe("parseSize", () => {
   it.each([

@@ -1,9 +1,9 @@
 import { isIP } from "node:net";
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { canonicalAddress, classifyAddress } from "../../src/egress/address.ts";
 import { ADDRESS_BLOCKS } from "../../src/egress/address-blocks.ts";
 import { fuzzRuns } from "../lab/fuzz-runs.ts";
+import { fc } from "../lab/property.ts";
 import tables from "./tables/addresses.json" with { type: "json" };
 
 const special = ADDRESS_BLOCKS.filter(([, meaning]) => meaning !== "public");

@@ -1,7 +1,7 @@
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { BodyScanner } from "../../src/egress/body-scanner.ts";
 import { fuzzRuns } from "../lab/fuzz-runs.ts";
+import { fc } from "../lab/property.ts";
 import { aligned, cut, holding, jsonAll, OTHER, OWN, percentAll, placeholderOf, spec, VALUE } from "./secrets-under-test.ts";
 
 /** What comes out of the scanner, or why it refused. */

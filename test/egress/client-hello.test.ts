@@ -1,10 +1,10 @@
 import { once } from "node:events";
 import { type AddressInfo, createServer } from "node:net";
 import { connect } from "node:tls";
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { createHelloReader, type HelloState, tlsAlert } from "../../src/egress/client-hello.ts";
 import { fuzzRuns } from "../lab/fuzz-runs.ts";
+import { fc } from "../lab/property.ts";
 import { alpn, extension, helloMessage, named, raw, read, readByteByByte, record, records, serverName } from "./hello-bytes.ts";
 
 const NONE = Buffer.alloc(0);

@@ -1,7 +1,7 @@
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { buildDnsError, buildDnsReply, type DnsAnswer, type DnsQuery, parseDnsQuery } from "../../src/egress/dns-message.ts";
 import { fuzzRuns } from "../lab/fuzz-runs.ts";
+import { fc } from "../lab/property.ts";
 import { isRefused, numbers, opt, query, type RawQuery, readReply, wireName } from "./dns-bytes.ts";
 
 const ANSWERS: readonly DnsAnswer[] = [

@@ -1,8 +1,8 @@
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { EchoScrubber } from "../../src/egress/echo-scrubber.ts";
 import type { Secrets } from "../../src/egress/secret.ts";
 import { fuzzRuns } from "../lab/fuzz-runs.ts";
+import { fc } from "../lab/property.ts";
 import { cut, holding, placeholderOf, VALUE } from "./secrets-under-test.ts";
 
 async function known(value: string): Promise<Secrets> {

@@ -1,8 +1,8 @@
 import { domainToASCII } from "node:url";
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { isHostName, parseHostName } from "../../src/egress/host-name.ts";
 import { fuzzRuns } from "../lab/fuzz-runs.ts";
+import { fc } from "../lab/property.ts";
 import rows from "./tables/host-names.json" with { type: "json" };
 
 const refused = rows.filter(({ expected }) => expected === null);

@@ -1,7 +1,7 @@
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { isHostMatch, parseHostPattern } from "../../src/egress/host-pattern.ts";
 import { fuzzRuns } from "../lab/fuzz-runs.ts";
+import { fc } from "../lab/property.ts";
 import tables from "./tables/host-patterns.json" with { type: "json" };
 
 const refused = tables.patterns.filter(({ expected }) => expected === null);

@@ -2,7 +2,6 @@ import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server } from "node:http";
 import { type AddressInfo, connect, createServer as createNetServer, type Server as NetServer } from "node:net";
 import { text } from "node:stream/consumers";
-import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createBook } from "../../src/egress/book.ts";
 import { createByteBudget } from "../../src/egress/byte-budget.ts";
@@ -12,6 +11,7 @@ import { compileRules } from "../../src/egress/rule.ts";
 import { createUpstream } from "../../src/egress/upstream.ts";
 import type { RuleSpec } from "../../src/policy/egress-spec.ts";
 import { fuzzMs, fuzzRuns } from "../lab/fuzz-runs.ts";
+import { fc } from "../lab/property.ts";
 
 type Arrived = { readonly method: string; readonly url: string; readonly hosts: readonly string[]; readonly body: string };
 

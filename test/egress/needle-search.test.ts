@@ -1,7 +1,7 @@
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { createNeedleSearch, type NeedleSearch, type Segment } from "../../src/egress/needle-search.ts";
 import { fuzzRuns } from "../lab/fuzz-runs.ts";
+import { fc } from "../lab/property.ts";
 
 function show(segments: readonly Segment[]): string {
   return segments.map((segment) => (segment.kind === "bytes" ? segment.bytes.toString("latin1") : `<${segment.needle}>`)).join("");

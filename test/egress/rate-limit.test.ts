@@ -1,7 +1,7 @@
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { createRateLimit, parseRate, type Rate } from "../../src/egress/rate-limit.ts";
 import { fuzzRuns } from "../lab/fuzz-runs.ts";
+import { fc } from "../lab/property.ts";
 
 const rates = fc.record({
   count: fc.integer({ min: 1, max: 50 }),

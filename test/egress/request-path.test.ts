@@ -1,7 +1,7 @@
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { isPathMatch, type PathPattern, parsePathPattern, parseRequestTarget } from "../../src/egress/request-path.ts";
 import { fuzzRuns } from "../lab/fuzz-runs.ts";
+import { fc } from "../lab/property.ts";
 import tables from "./tables/request-paths.json" with { type: "json" };
 
 const dangerous = tables.targets.filter(({ expected }) => "refused" in expected);

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { fc } from "../lab/property.ts";
 
 /** What the default profile of Docker Engine 20.10.24 allows without a condition on x86-64 (read from a container's runtime configuration). */
 const DEFAULT_ALLOWED = new Set(

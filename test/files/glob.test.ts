@@ -1,8 +1,8 @@
-import fc from "fast-check";
 import picomatch from "picomatch";
 import { describe, expect, it } from "vitest";
 import { compileGlobs, globBase, normaliseGlob } from "../../src/files/glob.ts";
 import { artifactRoots } from "../../src/files/outputs.ts";
+import { fc } from "../lab/property.ts";
 
 describe("compileGlobs", () => {
   it.each([
@@ -46,7 +46,7 @@ describe("compileGlobs", () => {
           [...pattern.split("/"), ...components].every((name) => name !== "." && name !== "..") &&
             !/\*{2}[^/]|[^/]\*{2}|\*{3}/.test(pattern),
         );
-        const theirs = picomatch([pattern, `${pattern}/**`], { dot: true });
+        const theirs = picomatch([pattern, `${pattern}/**`], { dot: true, fastpaths: false });
         expect(`${pattern} ${components.join("/")} ${compileGlobs([pattern])(components.join("/"))}`).toBe(
           `${pattern} ${components.join("/")} ${theirs(components.join("/"))}`,
         );

@@ -3,10 +3,10 @@ import { createHash } from "node:crypto";
 import { appendFile, chmod, mkdir, rm, symlink, truncate, utimes, writeFile } from "node:fs/promises";
 import type { Readable } from "node:stream";
 import { buffer } from "node:stream/consumers";
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { packWorkspace } from "../../src/files/pack-workspace.ts";
 import { scanWorkspace } from "../../src/files/scan-workspace.ts";
+import { fc } from "../lab/property.ts";
 import { tempDirectory } from "../lab/temp-directory.ts";
 import { readTree, writeTree } from "./trees.ts";
 

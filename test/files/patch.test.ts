@@ -1,12 +1,12 @@
 import { execFileSync } from "node:child_process";
 import { chmod, cp, readdir, writeFile } from "node:fs/promises";
 import { buffer } from "node:stream/consumers";
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Collected } from "../../src/files/collect.ts";
 import { packWorkspace } from "../../src/files/pack-workspace.ts";
 import { scanWorkspace } from "../../src/files/scan-workspace.ts";
 import { formatFileChange } from "../../src/files/unified-diff.ts";
+import { fc } from "../lab/property.ts";
 import { type TempDirectory, tempDirectory } from "../lab/temp-directory.ts";
 import { collectFrom } from "./collecting.ts";
 import { readTree, type Tree, writeTree } from "./trees.ts";

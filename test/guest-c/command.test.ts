@@ -228,14 +228,19 @@ describe("flow control", () => {
 
   test("grants credit for standard input only as the command reads it", async () => {
     await using guest = await startGuest(installed.path);
-    const stream = guest.exec(["sh", "-c", "echo ready; read line; exec cat >/dev/null"], { stdin: true });
-    await guest.expect(stream, Type.DATA);
-    for (let at = 0; at < 4; at += 1) guest.send(stream, Type.DATA, Buffer.alloc(65_536, "x"));
+    const granted = (stream: number): number => {
+      const credit = guest.heard().filter((frame) => frame.stream === stream && frame.type === Type.CREDIT);
+      return credit.reduce((sum, frame) => sum + frame.payload.readUInt32BE(0), 0);
+    };
+    const idle = guest.exec(["sleep", "1000"], { stdin: true });
+    for (let at = 0; at < 4; at += 1) guest.send(idle, Type.DATA, Buffer.alloc(65_536, "x"));
     await guest.ping();
-    const granted = guest.heard().filter((frame) => frame.type === Type.CREDIT);
-    expect(granted.reduce((sum, frame) => sum + frame.payload.readUInt32BE(0), 0)).toBeLessThanOrEqual(131_072);
-    guest.send(stream, Type.SIGNAL, Buffer.from([9]));
-    await guest.expect(stream, Type.EXIT);
+    expect(granted(idle)).toBeLessThanOrEqual(65_536);
+    const busy = guest.exec(["sh", "-c", "head -c 262144 >/dev/null; echo read"], { stdin: true });
+    for (let at = 0; at < 4; at += 1) guest.send(busy, Type.DATA, Buffer.alloc(65_536, "x"));
+    await guest.expect(busy, Type.DATA);
+    await guest.ping();
+    expect(granted(busy)).toBe(262_144);
   });
 
   test("tells the host when the command closes its standard input", async () => {

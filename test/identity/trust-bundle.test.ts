@@ -1,9 +1,9 @@
 import { X509Certificate } from "node:crypto";
 import { rootCertificates } from "node:tls";
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { joinTrust, TRUST_VARIABLES } from "../../src/identity/trust-bundle.ts";
 import { fuzzRuns } from "../lab/fuzz-runs.ts";
+import { fc } from "../lab/property.ts";
 
 const [A = "", B = "", C = ""] = rootCertificates.map((pem) => new X509Certificate(pem).toString());
 const KEY = "-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMGByqGSM49\n-----END PRIVATE KEY-----\n";

@@ -1,6 +1,6 @@
 import { appendFileSync } from "node:fs";
-import fc from "fast-check";
 import { expect } from "vitest";
+import { fc } from "./property.ts";
 
 /** What `npm run fuzz` sets: how many times as often, until when (milliseconds since 1970), and the file that counts what was tried. */
 const { FUZZ_FACTOR, FUZZ_UNTIL, FUZZ_COUNTS } = process.env;

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { createKeeper } from "../../src/output/keep.ts";
+import { fc } from "../lab/property.ts";
 
 function keep(limit: number, ...chunks: readonly (string | Uint8Array)[]) {
   const keeper = createKeeper(limit);

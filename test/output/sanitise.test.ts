@@ -1,6 +1,6 @@
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { createSanitiser, sanitiseLine } from "../../src/output/sanitise.ts";
+import { fc } from "../lab/property.ts";
 
 function sanitise(...chunks: readonly (string | readonly number[] | Uint8Array)[]): string {
   const sanitiser = createSanitiser();

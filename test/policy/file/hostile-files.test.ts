@@ -1,8 +1,8 @@
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { MAX_TASK_FILE, readTaskFile } from "../../../src/policy/file/read-task-file.ts";
 import type { TaskFile } from "../../../src/policy/file/task-file.ts";
 import { fuzzRuns } from "../../lab/fuzz-runs.ts";
+import { fc } from "../../lab/property.ts";
 import { faultOf, top } from "./files.ts";
 
 /** As much of `unit` as a file may hold. */
