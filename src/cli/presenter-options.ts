@@ -8,4 +8,6 @@ export type PresenterOptions = {
   readonly verbose: boolean;
   /** Do not sanitise what goes to a terminal. */
   readonly raw: boolean;
+  /** The task file that the rules come from. */
+  readonly taskFile: string | undefined;
 };

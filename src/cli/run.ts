@@ -31,6 +31,7 @@ export async function run(invocation: Invocation, watchdog: ChildProcess): Promi
     quiet: options.flag("quiet"),
     verbose: options.flag("verbose"),
     raw: options.flag("raw") || task.terminal,
+    taskFile: options.text("file"),
   });
   const learned = await prepareLearned(options.text("learn"));
   const result = await runOn(task, options, { presenter, interactive, watchdog, learned });

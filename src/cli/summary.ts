@@ -1,10 +1,11 @@
 import { formatDuration, formatSize } from "../core/units.ts";
+import { remedyFor } from "../egress/remedy.ts";
 import { sanitiseLine } from "../output/sanitise.ts";
 import type { RunResult } from "../run/result-schema.ts";
 import type { PresenterOptions } from "./presenter-options.ts";
 
 /** The lines that people get at the end of a run: nothing when all went as asked. */
-export function summarise(result: RunResult, { mode, task, verbose }: PresenterOptions): string {
+export function summarise(result: RunResult, { mode, task, verbose, taskFile }: PresenterOptions): string {
   const lines: string[] = [];
   if (mode === "stream" && result.reason !== "completed") {
     lines.push(`sandbox: ${result.reason}: ${sanitiseLine(result.detail)}`);
@@ -19,7 +20,7 @@ export function summarise(result: RunResult, { mode, task, verbose }: PresenterO
       `sandbox: ${result.artifacts.length} artifact${result.artifacts.length === 1 ? "" : "s"} in ${sanitiseLine(task.out ?? `sandbox-out/${result.run}`)}`,
     );
   }
-  if (mode === "stream" && result.egress.some(({ decision }) => decision === "denied")) lines.push(...denials(result));
+  if (mode === "stream" && result.egress.some(({ decision }) => decision === "denied")) lines.push(...denials(result, taskFile));
   if (mode === "stream" && result.proof === "kept")
     lines.push(`sandbox: kept as the container sandbox-${result.run}; remove it with: sandbox kill ${result.run}`);
   if (mode === "stream" && result.exit.code === 0 && result.limits.memory.peak === null) lines.push(UNCONFIRMED);
@@ -39,25 +40,22 @@ function refusals({ refused }: RunResult): string {
   return `sandbox: ${refused.length} path${refused.length === 1 ? " was" : "s were"} refused: ${shown.join(", ")}${more}`;
 }
 
-/** What was refused on the way out, each host once, and what would let it. */
-function denials({ egress }: RunResult): readonly string[] {
+/** What was refused on the way out, each place once, and what would let it: flags can't widen a task file. */
+function denials({ egress }: RunResult, taskFile: string | undefined): readonly string[] {
   const denied = egress.filter(({ decision }) => decision === "denied");
   const places = denied.map(
     ({ host, port, why }) => `${sanitiseLine(port === null ? host : `${host}:${port}`)} (${sanitiseLine(why ?? "")})`,
   );
   const more = places.length > SHOWN ? `, and ${places.length - SHOWN} more` : "";
   const count = denied.reduce((sum, { connections }) => sum + connections, 0);
-  const unknown = [...new Set(denied.filter(({ rule, port }) => rule === null && port === null).map(({ host }) => sanitiseLine(host)))];
   const named = `sandbox: ${count} attempt${count === 1 ? "" : "s"} to get out ${count === 1 ? "was" : "were"} refused: ${places.slice(0, SHOWN).join(", ")}${more}`;
-  return unknown.length === 0
-    ? [named]
-    : [
-        named,
-        `  Allow with: ${unknown
-          .slice(0, SHOWN)
-          .map((host) => `--allow ${host}`)
-          .join(" ")}`,
-      ];
+  const remedies = denied.map(remedyFor).filter((remedy) => remedy !== undefined);
+  if (remedies.length === 0) return [named];
+  const wanted = [...new Set(remedies.map(({ flags, rule }) => (taskFile === undefined ? flags : rule)))].slice(0, SHOWN);
+  return [
+    named,
+    taskFile === undefined ? `  Allow with: ${wanted.join(" ")}` : `  Allow in ${sanitiseLine(taskFile)} with: ${wanted.join(", ")}`,
+  ];
 }
 
 function details({ run, phases, usage, destroyed, proof }: RunResult, task: PresenterOptions["task"]): string {

@@ -70,6 +70,10 @@ const LINUX_ERRORS = new Map<number, string>([
   [39, "ENOTEMPTY"],
   [40, "ELOOP"],
   [75, "EOVERFLOW"],
+  [97, "EAFNOSUPPORT"],
+  [98, "EADDRINUSE"],
+  [99, "EADDRNOTAVAIL"],
+  [105, "ENOBUFS"],
   [122, "EDQUOT"],
 ]);
 

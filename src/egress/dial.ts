@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { systemCode } from "../core/errors.ts";
 import { classifyAddress } from "./address.ts";
+import { addressReason, OWN_CLASSES } from "./remedy.ts";
 import type { Resolve } from "./resolver.ts";
 import type { Rule } from "./rule.ts";
 
@@ -17,7 +18,6 @@ export type Dial = (to: { readonly name: string; readonly port: number; readonly
 
 /** For all addresses of a name together, in milliseconds. */
 const CONNECT_MS = 15_000;
-const OWN_CLASSES = new Set(["private", "unique-local", "shared"]);
 
 /**
  * Connects to a name that a rule allows. It is resolved only now, each address is judged, and the connection goes to an address that was judged: nothing
@@ -60,7 +60,7 @@ async function findPlaces(
   const allowed = judged.filter(({ kind }) => kind === "public" || (allowPrivate && OWN_CLASSES.has(kind)));
   const [first] = judged;
   if (allowed.length === 0 && first !== undefined)
-    return { failure: { kind: "address-denied", why: `its address ${first.address} is ${first.kind}` } };
+    return { failure: { kind: "address-denied", why: addressReason(first.address, first.kind) } };
   const inOrder = allowed.toSorted((one, other) => Number(one.address.includes(":")) - Number(other.address.includes(":")));
   return { found: inOrder.map(({ address }) => ({ host: address, port })) };
 }

@@ -1,7 +1,8 @@
 import type { Duplex } from "node:stream";
+import { systemCode } from "../core/errors.ts";
 import { type Book, type BookOptions, createBook } from "./book.ts";
 import { tlsAlert } from "./client-hello.ts";
-import { createDial } from "./dial.ts";
+import { createDial, type Dial } from "./dial.ts";
 import { createHttpGate } from "./http-gate.ts";
 import { type Authority, createInterception } from "./interception.ts";
 import type { Learner } from "./learner.ts";
@@ -57,7 +58,7 @@ export function createGate(options: GateOptions): Gate {
     listen: options.listen,
     onDenied: ({ name, port, rule, why }) => book.deny({ host: name, port: port ?? null, rule: rule ?? null, why }),
   });
-  const dial = createDial(options.resolve, closing.signal);
+  const dial = tellingOfResets(createDial(options.resolve, closing.signal), book);
   const http = createHttpGate({ upstream: createUpstream(dial, options.roots), book, secrets: options.secrets, learner: options.learner });
   const interception = createInterception(options.authority);
   const open = new Set<Duplex>();
@@ -112,6 +113,22 @@ export function createGate(options: GateOptions): Gate {
       http.close();
       for (const connection of open) connection.destroy();
     },
+  };
+}
+
+/** A connection that its origin breaks off is broken off inside too; why, only the result can say. */
+function tellingOfResets(dial: Dial, book: Book): Dial {
+  return async (to) => {
+    const dialled = await dial(to);
+    const [rule] = to.rules;
+    if ("failure" in dialled || rule === undefined) return dialled;
+    const { socket } = dialled;
+    socket.once("error", (error) => {
+      // One that had said all it had to say owes the task nothing.
+      if (systemCode(error) !== "ECONNRESET" || socket.readableEnded) return;
+      book.fail({ host: to.name, port: to.port, rule }, { kind: "failed", why: "it broke a connection off" });
+    });
+    return dialled;
   };
 }
 

@@ -2,6 +2,7 @@ import type { Duplex } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { buildDnsError, buildDnsReply, type DnsQuery, parseDnsQuery } from "./dns-message.ts";
 import { isHostName, parseHostName } from "./host-name.ts";
+import { NO_RULE } from "./remedy.ts";
 import { decideName, type Rule, rulesFor } from "./rule.ts";
 
 /** Has the guest listen at a place of its loopback; settles with the name of an error number when it can't. */
@@ -72,7 +73,7 @@ export function createNames({ rules, ownNames, listen, onDenied }: NamesOptions)
       return deny(query.type, {
         name,
         rule: verdict.rule,
-        why: verdict.rule === undefined ? "no rule allows it" : `the rule ${verdict.rule} denies it`,
+        why: verdict.rule === undefined ? NO_RULE : `the rule ${verdict.rule} denies it`,
       });
     const settled = await addressOf(name, verdict.ports);
     if ("why" in settled) {

@@ -108,7 +108,10 @@ function serveHttp(request, response) {
   if (request.url === "/silent") return;
   if (request.url === "/resets") {
     response.writeHead(200, { "Content-Length": "1000" });
-    response.write("half of it", () => socket.resetAndDestroy());
+    const reset = () => socket.resetAndDestroy();
+    // With a body: once the first piece was answered, at the next.
+    if (request.method === "GET") response.write("half of it", reset);
+    else request.once("data", () => response.write("half of it", () => request.once("data", reset)));
     return;
   }
   request.on("end", () => {
@@ -135,8 +138,14 @@ async function open() {
   secure.on("tlsClientError", () => undefined);
   const echo = () => createServer({ allowHalfOpen: true }, (socket) => socket.pipe(socket));
   const sink = () => createServer((socket) => socket.resume());
+  /** Answers what comes first, and breaks off when more comes. */
+  const resetting = () =>
+    createServer((socket) =>
+      socket.once("data", () => socket.write("half of it", () => socket.once("data", () => socket.resetAndDestroy()))),
+    );
   await Promise.all([
     listening(createHttp({ insecureHTTPParser: true, maxHeaderSize: 256 * 1024, requestTimeout: 0 }, serveHttp), 80),
+    listening(resetting(), 6000),
     listening(secure, 443),
     listening(echo(), 7),
     listening(echo(), 5432),
