@@ -1,4 +1,4 @@
-import type { LearnedRule } from "../egress/learner.ts";
+import type { LearnedRule } from "../policy/file/write-task-file.ts";
 
 /** The file for what a run that learns has used. */
 export type Learned = { readonly take: (rules: readonly LearnedRule[]) => void; write(): Promise<void> };

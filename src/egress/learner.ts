@@ -1,16 +1,5 @@
+import type { LearnedRule } from "../policy/file/write-task-file.ts";
 import type { Rule } from "./rule.ts";
-
-/** What a run used of one port of one host. `requests` is empty where it did not speak HTTP. */
-export type LearnedRule = {
-  readonly host: string;
-  readonly port: number;
-  /** The fixed address, and the permission for private ones, of the rule that allowed it. */
-  readonly address: string | undefined;
-  readonly allowPrivate: boolean;
-  readonly methods: readonly string[];
-  /** Patterns that cover every path that was asked for. */
-  readonly paths: readonly string[];
-};
 
 /** A host and port, and the rule that allowed them. */
 type Visit = { readonly host: string; readonly port: number; readonly rule: Pick<Rule, "address" | "allowPrivate"> };

@@ -1,7 +1,7 @@
 import type { Readable } from "node:stream";
-import type { LearnedRule } from "../egress/learner.ts";
 import type { SecretSources } from "../egress/secret-values.ts";
 import type { Engine } from "../engine/port.ts";
+import type { LearnedRule } from "../policy/file/write-task-file.ts";
 import type { RunEvent } from "./events.ts";
 
 /** Everything that a run needs of the world around it; nothing in `run/` reaches for a global. */

@@ -1,11 +1,12 @@
 import { SandboxError } from "../core/errors.ts";
-import type { LearnedRule, Learner } from "../egress/learner.ts";
+import type { Learner } from "../egress/learner.ts";
 import type { EgressRow } from "../egress/ledger.ts";
 import type { Rule } from "../egress/rule.ts";
 import type { Secrets } from "../egress/secret.ts";
 import type { SecretSources } from "../egress/secret-values.ts";
 import type { RunAuthority } from "../identity/run-authority.ts";
 import type { SecretRequest } from "../policy/egress-spec.ts";
+import type { LearnedRule } from "../policy/file/write-task-file.ts";
 import type { Task } from "../policy/task.ts";
 import type { RunContext } from "./context.ts";
 
