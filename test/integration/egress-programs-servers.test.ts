@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Certificate, makeCertificate } from "../lab/certificates.ts";
+import { expectNameDenied } from "../lab/egress-programs.ts";
 import { type HostProgram, hostProgram, programPath } from "../lab/host-programs.ts";
 import { TEST_IMAGES } from "../lab/images.ts";
 import { originAt, startTcpOrigin } from "../lab/origins.ts";
@@ -7,15 +8,8 @@ import { type JsonRun, runJson } from "../lab/run-json.ts";
 import { type OwnServer, postgresPrograms, startPostgres, startRedis } from "../lab/servers.ts";
 
 const BASE = ["--image", TEST_IMAGES.debian];
-/** A resolver that gives up waiting does so after five seconds. */
-const AT_ONCE_MS = 4_000;
 
 const outcome = ({ status, result }: JsonRun) => ({ status, text: result.stdout.text, said: result.stderr.text });
-
-function expectNameDenied({ result }: JsonRun, host: string): void {
-  expect(result.egress).toMatchObject([{ host, port: null, rule: null, decision: "denied", why: "no rule allows it" }]);
-  expect(result.phases.execute).toBeLessThan(AT_ONCE_MS);
-}
 
 describe("psql", () => {
   const NAME = "db.example.com";
