@@ -5,10 +5,7 @@ import { describe, expect, it } from "vitest";
 import { createHelloReader, type HelloState, tlsAlert } from "../../src/egress/client-hello.ts";
 import { fuzzRuns } from "../lab/fuzz-runs.ts";
 import { fc } from "../lab/property.ts";
-import { alpn, extension, helloMessage, named, raw, read, readByteByByte, record, records, serverName } from "./hello-bytes.ts";
-
-const NONE = Buffer.alloc(0);
-const GOOD = helloMessage();
+import { alpn, extension, GOOD, helloMessage, NONE, named, raw, read, readByteByByte, record, records, serverName } from "./hello-bytes.ts";
 
 describe("createHelloReader reads", () => {
   const hello = (serverName: string | undefined, protocols: readonly string[] = [], encrypted = false): HelloState => ({

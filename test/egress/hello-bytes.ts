@@ -12,6 +12,8 @@ export type RawHello = {
   readonly tail?: Buffer;
 };
 
+export const NONE = Buffer.alloc(0);
+
 /** Content behind its length in `size` bytes. */
 export function vector(size: number, content: Buffer): Buffer {
   const length = Buffer.alloc(size);
@@ -47,6 +49,9 @@ export function helloMessage(raw: RawHello = {}): Buffer {
   ]);
   return handshake(body);
 }
+
+/** A message with nothing wrong in it. */
+export const GOOD = helloMessage();
 
 export function handshake(body: Buffer, type = 1): Buffer {
   return Buffer.concat([Buffer.from([type]), vector(3, body)]);

@@ -3,8 +3,10 @@ import { tlsAlert } from "../../src/egress/client-hello.ts";
 import {
   alpn,
   extension,
+  GOOD,
   handshake,
   helloMessage,
+  NONE,
   named,
   raw,
   read,
@@ -14,9 +16,6 @@ import {
   serverName,
   vector,
 } from "./hello-bytes.ts";
-
-const NONE = Buffer.alloc(0);
-const GOOD = helloMessage();
 
 describe("createHelloReader refuses", () => {
   it.each<[string, Buffer, string]>([

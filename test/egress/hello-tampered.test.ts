@@ -7,6 +7,7 @@ import {
   handshake,
   helloMessage,
   joinFragments,
+  NONE,
   raw,
   read,
   readByteByByte,
@@ -17,8 +18,6 @@ import {
 } from "./hello-bytes.ts";
 import { captureHello, opensslServerName, startNode } from "./hello-clients.ts";
 import { referenceHello } from "./hello-reference.ts";
-
-const NONE = Buffer.alloc(0);
 
 describe("createHelloReader, with a hello that was tampered with,", () => {
   const corpus: Buffer[] = [];
