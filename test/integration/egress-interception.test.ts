@@ -180,6 +180,23 @@ describe("inside of TLS", () => {
     expect(arrived).toEqual(["upgrade /chat", "upgrade /chat"]);
   });
 
+  it("a WebSocket that the task breaks off ends at its origin, and the run goes on", async () => {
+    const program = [
+      "import socket, ssl, struct",
+      "def connect():",
+      `  s = socket.create_connection(("${NAME}", ${origin.port}))`,
+      "  s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))",
+      `  return ssl.create_default_context().wrap_socket(s, server_hostname="${NAME}")`,
+      "for n in range(3):",
+      "  s = connect()",
+      `  s.sendall(${JSON.stringify(handshake(`${NAME}:${origin.port}`, "/chat"))}.encode())`,
+      "  print(s.recv(4096).split()[1].decode()); s.sendall(b'x' * 100000); s.close()",
+    ].join("\n");
+    const run = await runJson([...(await file(", upgrade: websocket")), "--", "python3", "-c", program]);
+    expect(run.result).toMatchObject({ reason: "completed", exit: { code: 0 }, stdout: { text: "101\n101\n101\n" } });
+    expect(arrived).toEqual(["upgrade /chat", "upgrade /chat", "upgrade /chat"]);
+  });
+
   it("an upgrade to HTTP/2 is passed over where no rule speaks of upgrades, and refused where one does", async () => {
     const script = `curl -sS --http2 -w '%{http_code} %{http_version}\\n' -o /dev/null ${plain.url}/x`;
     expect(textOf(await sh(await file(), script))).toBe("200 1.1\n");
