@@ -15,12 +15,12 @@ export type PassingOn = { readonly upstream: Upstream; readonly book: Book; read
 
 /** Sends a judged request to its origin and the answer back; what goes wrong is booked, and said to the task. Never rejects. */
 export async function passOn(request: IncomingMessage, response: ServerResponse, options: Sending & PassingOn): Promise<void> {
-  const { use, book } = options;
+  const { use, book, exchanges } = options;
   try {
     await send(request, response, options);
   } catch (error) {
     if (error instanceof NotForwarded) denyRequest(response, { use, book, why: error.message });
-    else if (error instanceof SandboxError) fail(response, { use, book, failure: { kind: "failed", why: error.message } });
+    else if (error instanceof SandboxError) fail(response, { use, book, exchanges, failure: { kind: "failed", why: error.message } });
     else response.destroy();
   }
 }
@@ -44,16 +44,22 @@ async function send(
       return exchange?.receive(answer, kept) ?? { headers: kept };
     },
     isStale: (answer) => exchange?.isStale(answer) ?? Promise.resolve(false),
-    onFailure: (failure) => fail(response, { use, book, failure }),
+    onFailure: (failure) => fail(response, { use, book, exchanges, failure }),
     onRefused: (why) => denyRequest(response, { use, book, why }),
   });
 }
 
-type Failing = { readonly use: Use; readonly book: Book; readonly failure: DialFailure };
+type Failing = Omit<PassingOn, "upstream"> & { readonly use: Use; readonly failure: DialFailure };
 
-function fail(response: ServerResponse, { use, book, failure }: Failing): void {
-  book.fail(use, failure);
-  refuse(response, unreachable(use.host, failure));
+function fail(response: ServerResponse, failing: Failing): void {
+  refuse(response, bookFailure(failing));
+}
+
+/** Books what went wrong, and gives what the task reads of it. An origin's own words, such as the names in its certificate, pass the secrets. */
+export function bookFailure({ use, book, exchanges, failure }: Failing): Refusal {
+  const said = { ...failure, why: exchanges?.scrub(failure.why) ?? failure.why };
+  book.fail(use, said);
+  return unreachable(use.host, said);
 }
 
 type Denying = { readonly use: Use; readonly book: Book; readonly why: string };
@@ -64,8 +70,7 @@ function denyRequest(response: ServerResponse, { use: { host, port, rule }, book
   else refuse(response, { status: 403, error: "denied", host, rule: rule.text, why });
 }
 
-/** What a task reads about an origin that can't be had. */
-export function unreachable(host: string, { kind, why }: DialFailure): Refusal {
+function unreachable(host: string, { kind, why }: DialFailure): Refusal {
   if (kind === "address-denied") return { status: 403, error: "denied", host, rule: null, why };
   if (kind === "timed-out") return { status: 504, error: "timed-out", host, rule: null, why };
   return { status: 502, error: "unreachable", host, rule: null, why };

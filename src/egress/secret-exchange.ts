@@ -24,6 +24,8 @@ export type Destined = { readonly host: string; readonly target: string };
 export type Exchanges = {
   /** Judges the target at once; throws `NotForwarded` when a placeholder stands in it. */
   open(request: IncomingMessage, to: Destined): Exchange;
+  /** What is said about an origin, without the values that it may have put into it. */
+  scrub(text: string): string;
 };
 
 export type ExchangesOptions = {
@@ -49,7 +51,10 @@ export function createExchanges(secrets: Secrets, { onUsed, now }: ExchangesOpti
     return true;
   }
 
-  return { open: (request, to) => openExchange(request, to, { secrets, onUsed: (name) => onUsed(name, to.host), mayRefresh }) };
+  return {
+    open: (request, to) => openExchange(request, to, { secrets, onUsed: (name) => onUsed(name, to.host), mayRefresh }),
+    scrub: (text) => secrets.scrubText(text),
+  };
 }
 
 type Context = { readonly secrets: Secrets; readonly onUsed: (name: string) => void; readonly mayRefresh: (secret: string) => boolean };

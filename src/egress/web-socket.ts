@@ -3,7 +3,7 @@ import type { Duplex } from "node:stream";
 import { SandboxError } from "../core/errors.ts";
 import type { DialFailure } from "./dial.ts";
 import { NotForwarded } from "./forward.ts";
-import { type PassingOn, type Sending, unreachable } from "./pass-on.ts";
+import { bookFailure, type PassingOn, type Sending } from "./pass-on.ts";
 import { encodeRefusal, type Refusal } from "./refusal.ts";
 import { relay } from "./relay.ts";
 import { endToEnd, headBytes, NOT_FOR_THE_TASK, pairsOf } from "./request.ts";
@@ -39,7 +39,7 @@ export async function openWebSocket(opening: WebSocketOpening): Promise<void> {
     if (head.length > 0) socket.unshift(head);
     await relay(socket, outside, { meter: book.meter(use) });
   } catch (error) {
-    const refusal = error instanceof NotForwarded ? deny(opening, error.message) : fail(opening, failureOf(error));
+    const refusal = error instanceof NotForwarded ? deny(opening, error.message) : bookFailure({ ...opening, failure: failureOf(error) });
     if (socket.writable) socket.end(encodeRefusal(refusal));
   }
 }
@@ -71,11 +71,6 @@ function shakeHands(outgoing: ClientRequest, socket: Duplex): Promise<Shaken> {
 function deny({ use: { host, port, rule }, book }: WebSocketOpening, why: string): Refusal {
   book.deny({ host, port, rule: rule.text, why });
   return { status: 403, error: "denied", host, rule: rule.text, why };
-}
-
-function fail({ use, book }: WebSocketOpening, failure: DialFailure): Refusal {
-  book.fail(use, failure);
-  return unreachable(use.host, failure);
 }
 
 function failureOf(error: unknown): DialFailure {

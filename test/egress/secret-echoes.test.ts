@@ -1,9 +1,11 @@
 import { once } from "node:events";
 import { createServer, request as httpRequest, type IncomingMessage, type ServerResponse } from "node:http";
+import { createServer as createTlsServer } from "node:https";
 import { buffer } from "node:stream/consumers";
 import { brotliCompressSync, deflateSync, gunzipSync, gzipSync } from "node:zlib";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { Secrets } from "../../src/egress/secret.ts";
+import { createRunAuthority } from "../../src/identity/run-authority.ts";
 import { type GateFront, openGateFront } from "../lab/gate-front.ts";
 import { type Origin, serveAt } from "../lab/origins.ts";
 import { readUntil } from "../lab/read-until.ts";
@@ -34,7 +36,8 @@ beforeEach(async () => {
   arrived = [];
   secrets = holding(VALUE, spec({ hosts: [host(NAME)] }));
   front = await openGateFront({ allow: [NAME, OTHER].map((name) => `${name}=127.0.0.1:${origin.port}`), secrets });
-  return () => front[Symbol.asyncDispose]();
+  const opened = front;
+  return () => opened[Symbol.asyncDispose]();
 });
 
 type Asked = {
@@ -121,7 +124,31 @@ describe("a value that its own host sends back does not come in", () => {
     const answered = await ask();
     expect(answered.message.statusCode).toBe(502);
     expect(shown(answered)).not.toContain(VALUE);
-    expect(front.rows()).toMatchObject([{ decision: "allowed", why: expect.stringContaining('"zstd"') }]);
+    expect(front.rows()).toMatchObject([{ decision: "allowed", why: expect.stringContaining("zstd") }]);
+  });
+
+  it("as the name of a coding, or of the server in a certificate: what is said of an origin does not repeat it", async () => {
+    answer = (_request, response) => response.writeHead(200, { "Content-Encoding": VALUE }).end(text);
+    const answered = await ask();
+    expect(answered.message.statusCode).toBe(502);
+    expect(shown(answered).toLowerCase()).not.toContain(VALUE.toLowerCase());
+
+    const value = "k3yasalabel0123456789";
+    secrets = holding(value, spec({ hosts: [host(NAME)] }));
+    const authority = await createRunAuthority({ names: ["example.com"] });
+    const { key, cert } = await authority.leafFor(`${value}.example.com`);
+    await using tls = await serveAt(NAME, "https", createTlsServer({ key, cert }));
+    await using own = await openGateFront({ allow: [origin.rule, tls.rule], rule: { ca: authority.certificate, paths: ["/**"] }, secrets });
+    answer = (_request, response) => response.end();
+    front = own;
+    await ask();
+    expect(sent().at(-1)).toBe(`Bearer ${value}`);
+    const socket = await own.connectTls({ name: NAME, port: tls.port });
+    socket.write(`GET / HTTP/1.1\r\nHost: ${NAME}:${tls.port}\r\n\r\n`);
+    const said = await readUntil(socket, "}");
+    socket.destroy();
+    expect(said).toContain(`altnames: DNS:${placeholderOf(secrets)}.example.com`);
+    expect(`${said}${JSON.stringify(own.rows())}`).not.toContain(value);
   });
 
   it("in a body that is not what it says it is: the answer ends", async () => {
