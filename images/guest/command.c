@@ -64,6 +64,7 @@ static void deliver_signal(struct command *command, const struct frame *frame)
 {
 	if (frame->length != 1 || frame->payload[0] < 1 || frame->payload[0] > LAST_SIGNAL)
 		violation("SIGNAL without a signal number");
+	command->told_to_end |= frame->payload[0] == SIGTERM;
 	if (command->state == STARTING)
 		command->early_signals |= (uint64_t)1 << (frame->payload[0] - 1);
 	else if (command->alive)
@@ -134,6 +135,8 @@ void commands_reaped(pid_t pid, int status, const struct rusage *usage)
 		at->alive = false;
 		at->status = status;
 		at->usage = *usage;
+		if (at->told_to_end)
+			(void)kill(-pid, SIGKILL);
 		pump_measure(at);
 		operation_wake(&at->operation);
 		return;

@@ -29,6 +29,7 @@ struct command {
 	int failed_error;
 	pid_t pid;
 	bool alive; /* forked and not yet reaped: only then is `pid` surely ours */
+	bool told_to_end; /* the host has sent SIGTERM: the first process takes what is left of its group with it */
 	int status;
 	struct rusage usage;
 	uint64_t early_signals; /* arrived before there was a process group to take them */

@@ -61,6 +61,22 @@ describe("a command", () => {
     expect(outcome.stdout).toMatch(/^SigBlk:\t0+\nSigIgn:\t0+\n$/);
   });
 
+  test("takes what is left of its process group with it after SIGTERM, and only then", async () => {
+    await using guest = await startGuest(installed.path);
+    const script = 'sh -c "trap : TERM; echo \\$\\$; while :; do sleep 1000; done" & read -r line; exit 0';
+    const left = async (signals: readonly number[], question: string): Promise<string> => {
+      const stream = guest.exec(["sh", "-c", script], { stdin: true });
+      const pid = (await guest.expect(stream, Type.DATA)).payload.toString().trim();
+      for (const signal of signals) guest.send(stream, Type.SIGNAL, Buffer.from([signal]));
+      if (signals.length === 0) guest.send(stream, Type.EOF);
+      await guest.expect(stream, Type.EXIT);
+      const found = await guest.sh(`pid=${pid}; ${question}`);
+      return found.stdout;
+    };
+    expect(await left([], "kill -0 $pid && echo there")).toBe("there\n");
+    expect(await left([15], "while kill -0 $pid 2>/dev/null; do sleep 0.01; done; echo gone")).toBe("gone\n");
+  });
+
   test("reads what the host sends until the host's EOF", async () => {
     await using guest = await startGuest(installed.path);
     const stream = guest.exec(["cat"], { stdin: true });
