@@ -39,8 +39,10 @@ export const ERROR_STATUS = {
   // Like an engine or an image: something the run needs is not to be had. 77 would say that we may not, which a missing value is not.
   SECRET_UNAVAILABLE: 69,
   NO_SUCH_RUN: 64,
+  NO_SUCH_FILE: 64,
   OUT_UNWRITABLE: 73,
   RESULT_UNWRITABLE: 73,
+  SANDBOX_ENDED: 125,
   OUTPUT_BROKEN: 125,
   COPY_IN_FAILED: 125,
   COLLECT_FAILED: 125,

@@ -94,6 +94,20 @@ export function parseWorkdir(text: string): string {
   return posix.normalize(text);
 }
 
+const MAX_PATH_BYTES = 4096;
+
+/** A place below `/workspace`, relative or absolute, as a path relative to it; `.` for the workspace itself. Throws `BAD_PATH`. */
+export function parseWorkspacePath(text: string): string {
+  const plain = posix.relative("/workspace", posix.resolve("/workspace", text)) || ".";
+  const leaves = plain === ".." || plain.startsWith("../") || text.split("/").includes("..");
+  if (text !== "" && !leaves && !text.includes("\0") && Buffer.byteLength(plain) < MAX_PATH_BYTES) return plain;
+  throw new SandboxError(
+    "BAD_PATH",
+    `${JSON.stringify(text.slice(0, 200))} is not a place below /workspace.`,
+    "Write a path such as out/report.txt, without `..`.",
+  );
+}
+
 /** `source` as written, `target` absolute inside. */
 export type MountRequest = { readonly source: string; readonly target: string; readonly writable: boolean };
 

@@ -85,11 +85,15 @@ export type TaskRequest = {
   readonly terminal?: boolean;
 };
 
+/** What a sandbox that stays open for many commands shall be: the fields of a task that are not about one command. */
+export type SandboxRequest = Omit<TaskRequest, "command" | "artifacts" | "out" | "patch" | "learn" | "terminal">;
+
 export type PullPolicy = "missing" | "always" | "never";
 
 /** A `TaskRequest` with everything decided: no field is optional by accident. Sizes in bytes, durations in milliseconds. */
 export type Task = {
-  readonly command: readonly [string, ...string[]];
+  /** Empty for a sandbox that is opened first and gets its commands later. */
+  readonly command: readonly string[];
   readonly image: { readonly ref: string; readonly pull: PullPolicy; readonly requireDigest: boolean };
   readonly workdir: string;
   readonly workspace: { readonly directory: string; readonly exclude: readonly string[]; readonly withGit: boolean } | undefined;
@@ -142,6 +146,15 @@ export const DEFAULT_UID = 65_532;
 /** Parses and completes a request. Throws one `SandboxError` that names the first bad value; nothing outside is touched. */
 export function resolveTask(request: TaskRequest): Task {
   assertCommand(request.command);
+  return completeTask(request);
+}
+
+/** Like `resolveTask`, without a command. Time and output limits are those of each command that does not bring its own. */
+export function resolveSandbox(request: SandboxRequest): Task {
+  return completeTask({ ...request, command: [] });
+}
+
+function completeTask(request: TaskRequest): Task {
   assertEnvironment(request.env ?? {});
   assertLabels(request.labels ?? {});
   if (request.workspace === undefined && (request.withGit === true || (request.exclude ?? []).length > 0)) {

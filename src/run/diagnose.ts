@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import { SandboxError, toSandboxError } from "../core/errors.ts";
 import type { Container } from "../engine/port.ts";
 import type { GuestStats } from "../guest/stats.ts";
@@ -39,9 +40,15 @@ function connectionLost(cause: SandboxError): SandboxError {
   );
 }
 
+/** The reason that a failed step stands for: what became of the container, where the pipe to it was lost. */
+export async function endingOfFailure(record: RunRecord, thrown: unknown): Promise<Ending> {
+  const failure = toSandboxError(thrown);
+  await setImmediate();
+  return (await record.loss) ?? endingOfError(failure);
+}
+
 /** Why a command that ended by itself did so: an out-of-memory kill is not a plain exit. */
-export function endingOfExit(record: RunRecord): Ending {
-  const { exit, stats } = record;
+export function endingOfExit({ exit, stats }: Pick<RunRecord, "exit" | "stats">): Ending {
   const killed = exit?.signal === SIGKILL || exit?.code === 128 + SIGKILL;
   if (killed && oomKills(stats) > 0) return OUT_OF_MEMORY;
   if (exit?.signal !== undefined) return { reason: "completed", detail: `The command died of signal ${exit.signal}.` };

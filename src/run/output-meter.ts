@@ -5,6 +5,7 @@ import type { StreamResult } from "./result-schema.ts";
 export type OutputMeter = {
   /** What of `piece` is within the limit: all, its beginning, or nothing. */
   take(piece: Buffer): Buffer;
+  readonly limit: number;
   readonly bytes: number;
   readonly exceeded: boolean;
   finish(): StreamResult;
@@ -17,6 +18,7 @@ export function createOutputMeter(options: { readonly limit: number; readonly ke
   let bytes = 0;
   let exceeded = false;
   return {
+    limit: options.limit,
     get bytes() {
       return bytes;
     },

@@ -1,18 +1,14 @@
-import { setImmediate } from "node:timers/promises";
-import { toSandboxError } from "../core/errors.ts";
 import { createRunId } from "../core/ids.ts";
 import type { Task } from "../policy/task.ts";
 import { collectFiles } from "./collect-files.ts";
 import type { RunContext } from "./context.ts";
-import { copyIn } from "./copy-in.ts";
-import { decide } from "./decide.ts";
-import { endingOfExit } from "./diagnose.ts";
-import { endingOfError } from "./ending.ts";
+import { endingOfExit, endingOfFailure } from "./diagnose.ts";
 import { execute } from "./execute.ts";
 import { unlessForced, watchInterrupts } from "./interrupts.ts";
+import { prepareSandbox } from "./prepare-sandbox.ts";
 import { openRecord, type RunRecord } from "./record.ts";
 import type { RunResult } from "./result-schema.ts";
-import { createSandbox, destroySandbox, startSandbox } from "./sandbox.ts";
+import { destroySandbox } from "./sandbox.ts";
 import { seal } from "./seal.ts";
 
 /**
@@ -25,9 +21,7 @@ export async function runTask(task: Task, context: RunContext): Promise<RunResul
   try {
     await unlessForced(live(record, context), context.interrupts?.forced);
   } catch (error) {
-    const failure = toSandboxError(error);
-    await setImmediate();
-    record.ending.settle((await record.loss) ?? endingOfError(failure));
+    record.ending.settle(await endingOfFailure(record, error));
   }
   await record.phases.time("destroy", () => destroySandbox(record));
   if (task.egress.learn) context.onLearned?.(record.egress?.learned() ?? []);
@@ -37,16 +31,9 @@ export async function runTask(task: Task, context: RunContext): Promise<RunResul
 /** The steps of a run's life. Each one leaves in the record what the next ones need, and returns early once there is a reason to end. */
 async function live(record: RunRecord, context: RunContext): Promise<void> {
   const { phases, ending } = record;
-  const plan = await phases.time("decide", () => decide(record, context));
-  if (ending.current() !== undefined) return;
-
-  await phases.time("create", () => createSandbox(record, plan, context));
-  if (ending.current() !== undefined) return;
-  const session = await startSandbox(record);
-  if (ending.current() !== undefined) return;
-
-  await phases.time("copyIn", () => copyIn(record, plan, session));
-  if (ending.current() !== undefined) return;
+  const prepared = await prepareSandbox(record, context);
+  if (prepared === undefined) return;
+  const { plan, session } = prepared;
 
   const usable = await phases.time("execute", () => execute(record, plan, { session, context }));
   if (usable) await phases.time("collect", () => collectFiles(record, plan, { session, engine: context.engine }));

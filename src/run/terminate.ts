@@ -1,9 +1,9 @@
-import { setTimeout as delay } from "node:timers/promises";
 import { SandboxError } from "../core/errors.ts";
 import { signalNumber } from "../core/signals.ts";
 import type { Command } from "../guest/command.ts";
 import type { Session } from "../guest/session.ts";
 import { endingOfError } from "./ending.ts";
+import { firstOf } from "./first-of.ts";
 import type { RunRecord } from "./record.ts";
 
 export type Termination = { readonly session: Session; readonly command: Command; readonly forced: AbortSignal | undefined };
@@ -58,16 +58,4 @@ function succeeds(work: Promise<unknown>): Promise<boolean> {
     () => true,
     () => false,
   );
-}
-
-/** The value of `work`, or `undefined` when it fails, takes too long, or the caller insists on ending. */
-async function firstOf<T>(work: Promise<T>, milliseconds: number, forced: AbortSignal | undefined): Promise<T | undefined> {
-  const timer = new AbortController();
-  const signal = forced === undefined ? timer.signal : AbortSignal.any([timer.signal, forced]);
-  const late = delay(milliseconds, undefined, { signal }).catch(() => undefined);
-  try {
-    return await Promise.race([work.catch(() => undefined), late]);
-  } finally {
-    timer.abort();
-  }
 }

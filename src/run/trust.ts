@@ -15,18 +15,19 @@ export async function installTrust(
   authority: Promise<RunAuthority>,
   session: Session,
 ): Promise<Readonly<Record<string, string>>> {
-  const [{ joinTrust, TRUST_VARIABLES }, { readSmallFile, writeSmallFile }] = await Promise.all([
+  const [{ joinTrust, TRUST_VARIABLES }, { readSmallFile }, { putFile }] = await Promise.all([
     import("../identity/trust-bundle.ts"),
-    import("../files/small-files.ts"),
+    import("../files/small-file.ts"),
+    import("../files/put-file.ts"),
   ]);
   const [{ certificate }, known] = await Promise.all([
     authority,
     readSmallFile(session.pack({ directory: "/", paths: IMAGE_BUNDLES }), LARGEST_BUNDLE),
   ]);
   const bundle = joinTrust([known ?? (await ownRoots()), certificate]);
-  await record.ending.unlessEnded(writeSmallFile(session.unpack(PLACE.directory), PLACE.path, bundle));
-  const file = `${PLACE.directory}/${PLACE.path}`;
-  return Object.fromEntries(TRUST_VARIABLES.map((name) => [name, file]));
+  const file = { path: PLACE.path, mode: 0o444, content: Buffer.from(bundle) };
+  await record.ending.unlessEnded(putFile(session.unpack(PLACE.directory), file));
+  return Object.fromEntries(TRUST_VARIABLES.map((name) => [name, `${PLACE.directory}/${PLACE.path}`]));
 }
 
 /** An image without any: public certificates all the same, so that names which are not looked into work too. */

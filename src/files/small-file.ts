@@ -1,8 +1,6 @@
-import type { Readable, Writable } from "node:stream";
+import type { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
-import { pipeline } from "node:stream/promises";
 import { readArchive } from "./read-archive.ts";
-import { encodeHeader, paddingOf, TAR_END } from "./tar-header.ts";
 
 const PATIENCE_MS = 10_000;
 
@@ -22,16 +20,4 @@ export async function readSmallFile(
     return found;
   }
   return found;
-}
-
-/** Writes one file of a few megabytes at most, readable for everybody; its directories are made. */
-export async function writeSmallFile(
-  { input, done }: { readonly input: Writable; readonly done: Promise<unknown> },
-  path: string,
-  content: string,
-): Promise<void> {
-  const body = Buffer.from(content);
-  const mtime = Math.floor(Date.now() / 1000);
-  const header = encodeHeader({ path, kind: "file", mtime, mode: 0o444, size: body.length });
-  await Promise.all([pipeline([Buffer.concat([header, body, Buffer.alloc(paddingOf(body.length)), TAR_END])], input), done]);
 }
