@@ -8,6 +8,7 @@ import { ROOT } from "./prepare.mjs";
 /** Modules of src/ that are bundled as they are in the package, one file each. */
 const ENTRIES = {
   connect: "src/engine/find-engine.ts",
+  pool: "src/engine/pool.ts",
   ids: "src/core/ids.ts",
   task: "src/policy/task.ts",
   "run-task": "src/run/run-task.ts",

@@ -12,6 +12,8 @@ export type Engine = {
   findImage(ref: string): Promise<Image | undefined>;
   /** Pulls `ref`; `onProgress` gets one short line for people, at most a few times a second. Throws `PULL_FAILED`. */
   pullImage(ref: string, options: { readonly onProgress: (line: string) => void; readonly signal: AbortSignal }): Promise<Image>;
+  /** An id for a run to come; a pool gives that of a container that is ready. */
+  newRun(): string;
   /** Makes the container of `spec`, guest included, without starting it. */
   create(spec: ContainerSpec): Promise<Container>;
   /** Containers that carry our labels, of any owner, running or not. */

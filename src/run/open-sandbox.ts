@@ -1,5 +1,4 @@
 import { SandboxError, toSandboxError } from "../core/errors.ts";
-import { createRunId } from "../core/ids.ts";
 import type { EgressRow } from "../egress/ledger.ts";
 import { inodesOf, WORKSPACE } from "../engine/posture.ts";
 import type { Artifact } from "../files/collect.ts";
@@ -66,7 +65,7 @@ export async function openSandbox(task: Task, context: RunContext): Promise<Sand
     log.add(event);
     context.onEvent?.(event);
   };
-  const record = openRecord(task, { run: createRunId(), keepOutput: false, onEvent });
+  const record = openRecord(task, { run: context.engine.newRun(), keepOutput: false, onEvent });
   const interrupts = watchInterrupts(record, context.interrupts);
   try {
     const live = await open(record, context);

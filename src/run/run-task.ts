@@ -1,4 +1,3 @@
-import { createRunId } from "../core/ids.ts";
 import type { Task } from "../policy/task.ts";
 import { collectFiles } from "./collect-files.ts";
 import type { RunContext } from "./context.ts";
@@ -16,7 +15,7 @@ import { seal } from "./seal.ts";
  * `reason` and `error` say it, and whatever happened, the container is destroyed first.
  */
 export async function runTask(task: Task, context: RunContext): Promise<RunResult> {
-  const record = openRecord(task, { run: createRunId(), onEvent: context.onEvent, keepOutput: context.keepOutput });
+  const record = openRecord(task, { run: context.engine.newRun(), onEvent: context.onEvent, keepOutput: context.keepOutput });
   using _interrupts = watchInterrupts(record, context.interrupts);
   try {
     await unlessForced(live(record, context), context.interrupts?.forced);

@@ -1,3 +1,4 @@
+import { createRunId } from "../../core/ids.ts";
 import { findGuestFiles } from "../guest-files.ts";
 import type { Engine, EngineInfo } from "../port.ts";
 import type { Watchdog } from "../watchdog.ts";
@@ -55,6 +56,7 @@ export function createDockerEngine({ client, info, dialect }: Found, shipped: Sh
     info,
     findImage: (ref) => findImage(client, ref),
     pullImage: (ref, options) => pullImage(client, { ref, findAuth, ...options }),
+    newRun: () => createRunId(),
     create: async (spec) => createContainer(await openWorkshop(spec.image.arch), spec),
     list: () => listContainers(client),
     remove: (run) => removeRun(client, run),
