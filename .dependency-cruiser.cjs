@@ -16,6 +16,7 @@ const HOMES = {
   ora: ["^src/cli/"],
   dockerode: ["^src/engine/"],
   execa: ["^src/engine/", "^src/images/"],
+  "csv-parse": ["^src/batch/"],
   diff: ["^src/files/"],
   ignore: ["^src/files/"],
   tldts: ["^src/egress/"],
@@ -72,6 +73,13 @@ module.exports = {
       severity: "error",
       from: { path: "^src/" },
       to: { path: "(^|/)node_modules/", pathNot: [...Object.keys(HOMES).map(installed), installed("@types/node")] },
+    },
+    {
+      name: "batch-is-many-runs",
+      comment: "A batch is made of runs: what is below a run is none of its business.",
+      severity: "error",
+      from: { path: "^src/batch/" },
+      to: { path: "^src/", pathNot: "^src/(batch|run|policy|files|output|core)/" },
     },
     {
       name: "product-does-not-know-its-tests",

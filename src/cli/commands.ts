@@ -1,4 +1,4 @@
-import { ENGINE_FLAGS, type Flag, RUN_FLAGS } from "./flags.ts";
+import { BATCH_FLAGS, EACH_TASK_FLAGS, ENGINE_FLAGS, type Flag, RUN_FLAGS } from "./flags.ts";
 import type { Invocation } from "./invocation.ts";
 import { WATCHDOG_SCRIPT } from "./watchdog-script.ts";
 
@@ -22,6 +22,12 @@ export const COMMANDS: readonly CommandDescription[] = [
     flags: [...RUN_FLAGS, ...ENGINE_FLAGS],
     passThrough: true,
     load: loadRun,
+  },
+  {
+    usage: "batch <tasks>",
+    about: "run many commands, each in a sandbox of its own: JSON Lines, a YAML list, or CSV with a template",
+    flags: [...BATCH_FLAGS, ...EACH_TASK_FLAGS, ...ENGINE_FLAGS],
+    load: loadBatch,
   },
   {
     usage: "images <action> [name]",
@@ -50,7 +56,7 @@ export const COMMANDS: readonly CommandDescription[] = [
   },
   {
     usage: "schema <name>",
-    about: "print a JSON Schema: result or task",
+    about: "print a JSON Schema: result, task, batch (a task of it) or batch-summary",
     flags: [],
     load: async () => (await import("./schema.ts")).schema,
   },
@@ -62,4 +68,11 @@ async function loadRun(): Promise<Action> {
   const watchdog = bootWatchdog(WATCHDOG_SCRIPT);
   const { run } = await import("./run.ts");
   return (invocation) => run(invocation, watchdog);
+}
+
+async function loadBatch(): Promise<Action> {
+  const { bootWatchdog } = await import("../engine/watchdog.ts");
+  const watchdog = bootWatchdog(WATCHDOG_SCRIPT);
+  const { batch } = await import("./batch.ts");
+  return (invocation) => batch(invocation, watchdog);
 }

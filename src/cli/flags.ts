@@ -97,3 +97,25 @@ export const RUN_FLAGS: readonly Flag[] = [
   { flags: "--events", about: "NDJSON events on standard output instead of the command's output" },
   { flags: "--result <file>", about: "write the result there as well, in a directory that exists" },
 ];
+
+/** Flags of `run` that have no sense for many runs: what they name is one file, one terminal, or one stream. */
+const ONE_RUN_ONLY = ["--out", "--patch", "--learn", "--interactive", "--tty", "--keep", "--raw", "--events", "--result"];
+
+/** Flags of `run` that `batch` has too; they hold for every task. */
+export const EACH_TASK_FLAGS: readonly Flag[] = RUN_FLAGS.filter(
+  ({ flags }) => !flags.split(/[ ,]+/).some((word) => ONE_RUN_ONLY.includes(word)),
+);
+
+export const BATCH_FLAGS: readonly Flag[] = [
+  { flags: "--out <dir>", about: "directory for the results, new or empty: DIR/<id>/ for each task, DIR/summary.json" },
+  { flags: "--resume", about: "go on with the batch in --out: what has a result is not run again, unless the task has changed" },
+  { flags: "-j, --jobs <number>", about: "tasks at one time", fallback: "the CPUs of this machine" },
+  { flags: "--template <command>", about: "command for each row of CSV, without a shell; {COLUMN} is filled within one argument" },
+  { flags: "--fail-fast", about: "start no more tasks after the first that does not complete with exit status 0" },
+  {
+    flags: "--retries <number>",
+    about: "try a task again where the sandbox or the engine failed, never where the task did",
+    fallback: "0",
+  },
+  { flags: "--junit <file>", about: "write a JUnit report as well, in a directory that exists" },
+];

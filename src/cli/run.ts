@@ -1,25 +1,25 @@
 import type { ChildProcess } from "node:child_process";
 import { SandboxError } from "../core/errors.ts";
 import { pruneDeadOwners } from "../engine/reaper.ts";
-import { resolveTask, type Task, type TaskRequest } from "../policy/task.ts";
+import { resolveTask, type Task } from "../policy/task.ts";
 import type { RunContext } from "../run/context.ts";
 import { exitStatusOf } from "../run/exit-status.ts";
 import type { RunResult } from "../run/result-schema.ts";
 import { runTask } from "../run/run-task.ts";
 import { connect } from "./connect.ts";
-import { readEnvironment } from "./environment.ts";
 import { catchInterrupts } from "./interrupts.ts";
 import type { Invocation } from "./invocation.ts";
 import { type Learned, prepareLearned } from "./learned.ts";
-import { type Options, optionsOf, parsePair } from "./options.ts";
+import { type Options, optionsOf } from "./options.ts";
 import { createPresenter } from "./presenter.ts";
-import { createSecretSources, readSecrets } from "./secrets.ts";
+import { requestOf } from "./request.ts";
+import { createSecretSources } from "./secrets.ts";
 import { openTerminal } from "./terminal.ts";
 
 /** `sandbox run`: flags to task, task to result, result to exit status. */
 export async function run(invocation: Invocation, watchdog: ChildProcess): Promise<number> {
   const options = optionsOf(invocation);
-  const task = resolveTask(await completeRequest(await requestOf(invocation.words, options), options));
+  const task = resolveTask(await requestOf(invocation.words, options));
   const interactive = options.flag("interactive");
   if (task.terminal && interactive && !process.stdin.isTTY) {
     throw new SandboxError("USAGE", "-t with -i needs a terminal, and standard input is not one.", "Leave out -t, or run from a terminal.");
@@ -83,56 +83,6 @@ function modeOf(options: Options): "json" | "events" | "stream" {
     );
   if (options.flag("json")) return "json";
   return options.flag("events") ? "events" : "stream";
-}
-
-async function completeRequest(request: TaskRequest, options: Options): Promise<TaskRequest> {
-  const file = options.text("file");
-  if (file === undefined) return request;
-  const { withTaskFile } = await import("./task-file.ts");
-  return withTaskFile(request, file);
-}
-
-async function requestOf(command: readonly string[], options: Options): Promise<TaskRequest> {
-  const text = <Key extends string>(key: Key, name: string): { [K in Key]?: string } => {
-    const value = options.text(name);
-    return value === undefined ? {} : ({ [key]: value } as { [K in Key]?: string });
-  };
-  const pull = options.text("pull");
-  return {
-    command,
-    ...text("image", "image"),
-    ...(pull === "missing" || pull === "always" || pull === "never" ? { pull } : {}),
-    requireDigest: options.flag("requireDigest"),
-    ...text("workdir", "workdir"),
-    ...text("workspace", "workspace"),
-    exclude: options.list("exclude"),
-    withGit: options.flag("withGit"),
-    mounts: options.list("mount"),
-    artifacts: options.list("artifact"),
-    ...text("out", "out"),
-    ...text("patch", "patch"),
-    env: await readEnvironment(options.list("env"), options.list("envFile"), process.env),
-    allow: options.list("allow"),
-    secrets: await readSecrets(options.list("secret")),
-    learn: options.text("learn") !== undefined,
-    allowPrivate: options.flag("allowPrivate"),
-    ...text("rate", "rate"),
-    ...text("maxEgress", "maxEgress"),
-    ...text("memory", "memory"),
-    ...text("cpus", "cpus"),
-    ...text("pids", "pidsLimit"),
-    ...text("disk", "disk"),
-    ...text("tmpSize", "tmpSize"),
-    ...text("timeout", "timeout"),
-    ...text("killAfter", "killAfter"),
-    ...text("maxOutput", "maxOutput"),
-    ...text("user", "user"),
-    ...text("runtime", "runtime"),
-    ...text("hostname", "hostname"),
-    labels: Object.fromEntries(options.list("label").map((pair) => parsePair(pair, "--label"))),
-    keep: options.flag("keep"),
-    terminal: options.flag("tty"),
-  };
 }
 
 /** Checks the place for the result before anything starts; answers how to write it. */

@@ -1,3 +1,5 @@
+import { batchTaskJsonSchema } from "../batch/batch-task-schema.ts";
+import { summaryJsonSchema } from "../batch/summary-schema.ts";
 import { SandboxError } from "../core/errors.ts";
 import { taskFileJsonSchema } from "../policy/file/keys.ts";
 import { resultJsonSchema } from "../run/result-schema.ts";
@@ -6,6 +8,8 @@ import type { Invocation } from "./invocation.ts";
 const SCHEMAS = new Map<string, () => object>([
   ["result", resultJsonSchema],
   ["task", taskFileJsonSchema],
+  ["batch", batchTaskJsonSchema],
+  ["batch-summary", summaryJsonSchema],
 ]);
 
 /** `sandbox schema NAME`: the JSON Schema (draft 2020-12) of one of our documents. */

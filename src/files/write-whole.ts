@@ -1,21 +1,25 @@
 import { randomBytes } from "node:crypto";
 import { constants } from "node:fs";
-import { type FileHandle, open, realpath, rename, rm, stat } from "node:fs/promises";
+import { type FileHandle, open, realpath, rename, rm, stat, writeFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { type ErrorCode, SandboxError, systemCode } from "../core/errors.ts";
 import { besides } from "./outputs.ts";
 import { showName } from "./visible-name.ts";
 
+/** A whole file, or its pieces as they come. */
+type Content = string | Uint8Array | AsyncIterable<string>;
+
 /**
  * Writes a file so that readers see the old content or the new one and never a part: into a new file beside it, to the disk, then renamed. A symbolic
  * link keeps pointing at what is written; a device or pipe is written to as it stands. Throws `code`.
  */
-export async function writeWhole(path: string, content: string | Uint8Array, code: ErrorCode = "RESULT_UNWRITABLE"): Promise<void> {
+export async function writeWhole(path: string, content: Content, code: ErrorCode = "RESULT_UNWRITABLE"): Promise<void> {
   try {
     const target = await resolveTarget(path);
     if (await isSpecial(target)) await writeInPlace(target, content);
     else await replaceFile(target, content);
   } catch (error) {
+    if (error instanceof SandboxError) throw error;
     const sentence = `"${showName(path)}" can't be written (${systemCode(error) ?? "unknown error"}).`;
     throw new SandboxError(code, sentence, "Choose a place that you may write to and that has room.", { cause: error });
   }
@@ -35,12 +39,12 @@ async function isSpecial(path: string): Promise<boolean> {
   return stats !== undefined && !stats.isFile() && !stats.isDirectory();
 }
 
-async function writeInPlace(path: string, content: string | Uint8Array): Promise<void> {
+async function writeInPlace(path: string, content: Content): Promise<void> {
   await using file = await open(path, constants.O_WRONLY);
-  await file.writeFile(content);
+  await writeFile(file, content);
 }
 
-async function replaceFile(target: string, content: string | Uint8Array): Promise<void> {
+async function replaceFile(target: string, content: Content): Promise<void> {
   const partial = `${besides(target)}${randomBytes(9).toString("hex")}`;
   try {
     const file = await open(partial, "wx", 0o666);
@@ -53,9 +57,9 @@ async function replaceFile(target: string, content: string | Uint8Array): Promis
   await syncDirectory(dirname(target));
 }
 
-async function writeAndClose(file: FileHandle, content: string | Uint8Array): Promise<void> {
+async function writeAndClose(file: FileHandle, content: Content): Promise<void> {
   try {
-    await file.writeFile(content);
+    await writeFile(file, content);
     await file.sync();
   } finally {
     await file.close();

@@ -1,5 +1,7 @@
+import { batchTaskJsonSchema } from "../../src/batch/batch-task-schema.ts";
+import { summaryJsonSchema } from "../../src/batch/summary-schema.ts";
 import { COMMANDS } from "../../src/cli/commands.ts";
-import { COMMON_FLAGS, ENGINE_FLAGS, type Flag, RUN_FLAGS } from "../../src/cli/flags.ts";
+import { BATCH_FLAGS, COMMON_FLAGS, ENGINE_FLAGS, type Flag, RUN_FLAGS } from "../../src/cli/flags.ts";
 import { ERROR_STATUS } from "../../src/core/errors.ts";
 import { resultJsonSchema } from "../../src/run/result-schema.ts";
 
@@ -21,7 +23,10 @@ export function renderReference(): string {
     "### Flags of `run`",
     flags(RUN_FLAGS),
     "Sizes (`512m`, `1Gi`) and durations (`30s`, `5m`) need a unit; every unit of size is binary. `--memory` covers the processes and what lies in the writable places; `--disk` and `--tmp-size` bound those within it.",
-    ...COMMANDS.filter(({ usage, flags: own }) => !usage.startsWith("run") && own.length > ENGINE_FLAGS.length).flatMap(
+    "### Flags of `batch`",
+    flags(BATCH_FLAGS),
+    "It also has those of `run` that make sense for many runs; they hold for every task. It has none of `--patch`, `--learn`, `--interactive`, `--tty`, `--keep`, `--raw`, `--events` and `--result`, which are about one run.",
+    ...COMMANDS.filter(({ usage, flags: own }) => !/^(run|batch)\b/.test(usage) && own.length > ENGINE_FLAGS.length).flatMap(
       ({ usage, flags: own }) => [
         `### Flags of \`${usage.split(" ")[0] ?? ""}\``,
         flags(own.filter((flag) => !ENGINE_FLAGS.includes(flag))),
@@ -39,6 +44,12 @@ export function renderReference(): string {
     "## Result",
     "`--json` and `--result` give one document, `sandbox.result/1`; `sandbox schema result` prints its JSON Schema.",
     table(["field", "type", "meaning"], fields(resultJsonSchema(), "")),
+    "## Tasks of a batch",
+    "A line of JSON Lines, or an item of a YAML list; `sandbox schema batch` prints its JSON Schema. What else a key can't be is judged as the flag of the same name is.",
+    table(["key", "type", "meaning"], fields(batchTaskJsonSchema(), "")),
+    "## Summary of a batch",
+    "`DIR/summary.json`, and standard output with `--json`: `sandbox.batch/1`; `sandbox schema batch-summary` prints its JSON Schema.",
+    table(["field", "type", "meaning"], fields(summaryJsonSchema(), "")),
     "## Events",
     "`--events` prints one JSON object a line: `t` (ISO 8601), `run`, `type`, and the fields of the type. `stdout` and `stderr` carry `text`, or `base64` where the output is not UTF-8. The last one is `run.sealed` with the `result`.",
     "",
@@ -47,6 +58,7 @@ export function renderReference(): string {
 
 const EXIT_STATUS = [
   ["the command's own", "it ran to its end"],
+  ["1", "`batch`: at least one task did not complete with exit status 0"],
   ["64", "usage: bad flags, or a run that does not exist"],
   ["69", "no engine, engine lost, image not to be had"],
   ["73", "a place for results or temporary files can't be written: nothing was started"],

@@ -1,0 +1,74 @@
+import { randomBytes } from "node:crypto";
+import { closeSync, createReadStream, openSync, unlinkSync, writeSync } from "node:fs";
+import { SandboxError, systemCode } from "../core/errors.ts";
+import { besides } from "../files/outputs.ts";
+import type { BatchTask } from "./batch-task-schema.ts";
+import { readLines } from "./read-lines.ts";
+
+/** A task that has passed every judgement, its place in the list from 0, and its line. */
+export type SpooledTask = { readonly index: number; readonly line: number; readonly task: BatchTask };
+
+/** The judged tasks on disk: what is run is what was judged, whatever becomes of the file that they came from. */
+export type Spool = Disposable & {
+  append(task: Omit<SpooledTask, "index">): void;
+  readonly count: number;
+  /** All tasks in order, as often as it is called. */
+  read(): AsyncGenerator<SpooledTask>;
+};
+
+const PIECE = 64 * 1024;
+
+/** Opens a file without a name, in the directory of `path`: nothing is left of it however this process ends. Throws `OUT_UNWRITABLE`. */
+export function openSpool(path: string): Spool {
+  const file = openNameless(`${besides(path)}${randomBytes(9).toString("hex")}`);
+  let waiting: string[] = [];
+  let size = 0;
+  let count = 0;
+
+  function flush(): void {
+    const bytes = Buffer.from(waiting.join(""));
+    waiting = [];
+    size = 0;
+    for (let at = 0; at < bytes.length; ) at += writeSpool(() => writeSync(file, bytes, at));
+  }
+
+  return {
+    get count() {
+      return count;
+    },
+    append(task) {
+      const line = `${JSON.stringify({ index: count, ...task })}\n`;
+      waiting.push(line);
+      size += line.length;
+      count += 1;
+      if (size >= PIECE) flush();
+    },
+    async *read() {
+      flush();
+      const bytes = createReadStream("", { fd: file, start: 0, autoClose: false }) as AsyncIterable<Buffer>;
+      for await (const { text } of readLines(bytes, "spool", Number.POSITIVE_INFINITY)) yield JSON.parse(text) as SpooledTask;
+    },
+    [Symbol.dispose]: () => closeSync(file),
+  };
+}
+
+function openNameless(path: string): number {
+  return writeSpool(() => {
+    const file = openSync(path, "wx+", 0o600);
+    unlinkSync(path);
+    return file;
+  });
+}
+
+function writeSpool<T>(act: () => T): T {
+  try {
+    return act();
+  } catch (error) {
+    throw new SandboxError(
+      "OUT_UNWRITABLE",
+      `The list of tasks can't be kept beside --out (${systemCode(error) ?? "unknown error"}).`,
+      "Choose a place that you may write to and that has room.",
+      { cause: error },
+    );
+  }
+}
