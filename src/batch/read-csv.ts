@@ -1,6 +1,6 @@
 import { pipeline, Readable } from "node:stream";
-import { type CsvError, parse } from "csv-parse";
-import { systemCode } from "../core/errors.ts";
+import { CsvError, parse } from "csv-parse";
+import type { SandboxError } from "../core/errors.ts";
 import { badBatch, badBatchOf, type Place } from "./bad-batch.ts";
 import { LARGEST_TASK, NOT_UTF8 } from "./read-lines.ts";
 import type { Item, TaskBytes } from "./read-tasks.ts";
@@ -70,15 +70,23 @@ type CsvRecord = { readonly record: readonly string[]; readonly info: { readonly
 
 /** Rows with the line that they begin in. */
 async function* readRows({ bytes, source }: TaskBytes): AsyncGenerator<{ readonly line: number; readonly cells: readonly string[] }> {
-  const parser = parse({ info: true, relax_column_count: true, skip_empty_lines: true, max_record_size: LARGEST_TASK });
+  const parser = parse({
+    info: true,
+    relax_column_count: true,
+    skip_empty_lines: true,
+    max_record_size: LARGEST_TASK,
+    record_delimiter: ["\r\n", "\n"],
+  });
   pipeline(Readable.from(decodeText({ bytes, source })), parser, () => undefined);
+  let read = 0;
   try {
     for await (const { record, info } of parser as AsyncIterable<CsvRecord>) {
       const within = record.reduce((sum, cell) => sum + (cell.match(/\n/g)?.length ?? 0), 0);
       yield { line: info.lines - within, cells: record };
+      read = info.lines;
     }
   } catch (error) {
-    throw isCsvError(error) ? badCsv(source, error) : error;
+    throw error instanceof CsvError ? badCsv({ source, line: read + 1 }, error) : error;
   }
 }
 
@@ -86,8 +94,15 @@ async function* decodeText({ bytes, source }: TaskBytes): AsyncGenerator<string>
   const decoder = new TextDecoder("utf-8", { fatal: true });
   let line = 1;
   for await (const piece of bytes) {
-    yield decoded({ source, line }, () => decoder.decode(piece, { stream: true }));
-    for (let at = piece.indexOf(0x0a); at !== -1; at = piece.indexOf(0x0a, at + 1)) line += 1;
+    let text = "";
+    for (let from = 0; from < piece.length; ) {
+      const end = piece.indexOf(0x0a, from) + 1 || piece.length;
+      const part = piece.subarray(from, end);
+      text += decoded({ source, line }, () => decoder.decode(part, { stream: true }));
+      if (piece[end - 1] === 0x0a) line += 1;
+      from = end;
+    }
+    yield text;
   }
   yield decoded({ source, line }, () => decoder.decode());
 }
@@ -100,24 +115,19 @@ function decoded(place: Place, decode: () => string): string {
   }
 }
 
-function isCsvError(error: unknown): error is CsvError & { readonly lines?: number } {
-  return systemCode(error)?.startsWith("CSV_") === true;
-}
-
-function badCsv(source: string, error: CsvError & { readonly lines?: number }): unknown {
-  const line = typeof error.lines === "number" ? error.lines : 1;
+/** The line is the first one that has not been read as a row. */
+function badCsv(place: Place, error: CsvError): SandboxError {
+  if (error.code === "CSV_QUOTE_NOT_CLOSED")
+    return badBatch(place, {
+      sentence: "a quote is opened from here on and never closed",
+      hint: "Close it, or double it where it is part of a cell.",
+    });
   if (error.code === "CSV_MAX_RECORD_SIZE")
-    return badBatch(
-      { source, line },
-      { sentence: "the row is longer than 16 MiB", hint: "Close a quote above it, or pass data as a file in a workspace." },
-    );
-  return badBatch(
-    { source, line },
-    {
-      sentence: "the row is not CSV: a quote stands where none can",
-      hint: 'Put quotes around the whole cell, and double those in it: "say ""hi""".',
-    },
-  );
+    return badBatch(place, { sentence: "the row is longer than 16 MiB", hint: "Close its quote, or pass data as a file in a workspace." });
+  return badBatch(place, {
+    sentence: "from here on a quote stands where none can",
+    hint: 'Put quotes around the whole cell, and double those in it: "say ""hi""".',
+  });
 }
 
 function count(number: number, what: string): string {

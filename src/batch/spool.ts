@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
-import { closeSync, createReadStream, openSync, unlinkSync, writeSync } from "node:fs";
+import { closeSync, openSync, read, unlinkSync, writeSync } from "node:fs";
+import { promisify } from "node:util";
 import { SandboxError, systemCode } from "../core/errors.ts";
 import { besides } from "../files/outputs.ts";
 import type { BatchTask } from "./batch-task-schema.ts";
@@ -17,6 +18,7 @@ export type Spool = Disposable & {
 };
 
 const PIECE = 64 * 1024;
+const readAt = promisify(read);
 
 /** Opens a file without a name, in the directory of `path`: nothing is left of it however this process ends. Throws `OUT_UNWRITABLE`. */
 export function openSpool(path: string): Spool {
@@ -45,11 +47,20 @@ export function openSpool(path: string): Spool {
     },
     async *read() {
       flush();
-      const bytes = createReadStream("", { fd: file, start: 0, autoClose: false }) as AsyncIterable<Buffer>;
-      for await (const { text } of readLines(bytes, "spool", Number.POSITIVE_INFINITY)) yield JSON.parse(text) as SpooledTask;
+      for await (const { text } of readLines(readPieces(file), "spool", Number.POSITIVE_INFINITY)) yield JSON.parse(text) as SpooledTask;
     },
     [Symbol.dispose]: () => closeSync(file),
   };
+}
+
+/** A stream would close the file when its reader stops early. */
+async function* readPieces(file: number): AsyncGenerator<Buffer> {
+  for (let position = 0; ; ) {
+    const { buffer, bytesRead } = await readAt(file, Buffer.allocUnsafe(PIECE), 0, PIECE, position);
+    if (bytesRead === 0) return;
+    position += bytesRead;
+    yield buffer.subarray(0, bytesRead);
+  }
 }
 
 function openNameless(path: string): number {

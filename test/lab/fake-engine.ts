@@ -17,8 +17,8 @@ export type FakeEngine = AsyncDisposable & {
   readonly host: string;
   /** Requests so far, as `METHOD /path`. */
   readonly requests: readonly string[];
-  /** From now on each request that matches meets with `fault`. */
-  break(request: RegExp, fault: Fault): void;
+  /** From now on each request that matches meets with `fault`, until the answer is disposed of. */
+  break(request: RegExp, fault: Fault): Disposable;
   /** Holds the next request that matches before the engine sees it. Let go, it is carried out, also when its sender has died meanwhile. */
   holdRequest(request: RegExp): Held;
   /** Lets the next request that matches through, and holds the engine's answer to it. */
@@ -110,7 +110,11 @@ export async function openFakeEngine(socket: string = engineSocket()): Promise<F
   return {
     host: `unix://${path}`,
     requests,
-    break: (request, fault) => void broken.push({ request, fault }),
+    break: (request, fault) => {
+      const entry = { request, fault };
+      broken.push(entry);
+      return { [Symbol.dispose]: () => void broken.splice(broken.indexOf(entry), 1) };
+    },
     holdRequest: (request) => hold("request", request),
     holdAnswer: (request) => hold("answer", request),
     [Symbol.asyncDispose]: async () => {
