@@ -1,5 +1,5 @@
 import { writeWhole } from "../files/write-whole.ts";
-import { createSanitiser } from "../output/sanitise.ts";
+import { createSanitiser, sanitiseLine } from "../output/sanitise.ts";
 import { detailOf, tailOfStderr } from "./failures.ts";
 import { isSuccess } from "./outcomes.ts";
 import type { Report } from "./run-batch.ts";
@@ -36,7 +36,7 @@ async function caseOf({ out }: Report, row: SummaryRow): Promise<string> {
   const open = `<testcase classname="batch" name="${escapeXml(row.id)}" time="${seconds(row.durations.total)}"`;
   if (isSuccess(row)) return `${open}/>\n`;
   const kind = kindOf(row.reason);
-  const message = `message="${escapeXml(await detailOf(out, row))}"`;
+  const message = `message="${escapeXml(sanitiseLine(await detailOf(out, row)))}"`;
   if (kind === "skipped") return `${open}><skipped ${message}/></testcase>\n`;
   const said = createSanitiser();
   const tail = escapeXml(said.write(await tailOfStderr(out, row.id, TAIL)) + said.end());
@@ -48,7 +48,7 @@ const NOT_XML = /[^\t\n\r\x20-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]/gu;
 const ENTITIES: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&apos;" };
 
 /** Text of unknown making for an element or an attribute in double quotes: it stays text, and what can't stand in XML becomes U+FFFD. */
-export function escapeXml(text: string): string {
+function escapeXml(text: string): string {
   return text.replace(NOT_XML, "\ufffd").replace(/[&<>"']/g, (character) => ENTITIES[character] ?? "");
 }
 

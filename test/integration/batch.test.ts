@@ -9,6 +9,7 @@ import { summaryJsonSchema } from "../../src/batch/summary-schema.ts";
 import { resultJsonSchema } from "../../src/run/result-schema.ts";
 import { batchLab } from "../lab/batch.ts";
 import { openFakeEngine } from "../lab/fake-engine.ts";
+import { largestMemory, MEASURED } from "../lab/measure.ts";
 import { type TempDirectory, tempDirectory } from "../lab/temp-directory.ts";
 import { containersOfOwner, leftAfter } from "../lab/traces.ts";
 
@@ -214,11 +215,11 @@ describe("a batch", () => {
   it("refuses a bad last line before anything starts, in memory that does not grow with the list", { timeout: 60_000 }, async () => {
     await using directory = await tempDirectory();
     const batch = batchLab(directory);
-    const cli = batch.start([], { within: ["python3", "-c", MEASURE], list: "-" });
+    const cli = batch.start([], { within: MEASURED, list: "-" });
     await pipeline(Readable.from(manyLines()), cli.child.stdin);
     const { status, stderr } = await cli.done;
     expect({ status, stderr }).toMatchObject({ status: 64, stderr: expect.stringContaining(`standard input:${LINES + 1}: `) });
-    expect(Number(/largest (\d+)/.exec(stderr)?.[1])).toBeLessThan(200 * 1024);
+    expect(largestMemory(stderr)).toBeLessThan(200);
     expect(await readdir(directory.path)).toEqual([]);
   });
 });
@@ -232,14 +233,6 @@ function* manyLines(): Generator<string> {
   for (let index = 0; index < LINES; index += 1) yield `{"id":"t${index}","command":["true"],"stdin":"${word}"}\n`;
   yield '{"id":"t1","command":["true"]}\n';
 }
-
-/** Runs a command and says the largest resident set of its processes, in KiB. */
-const MEASURE = `
-import resource, subprocess, sys
-status = subprocess.call(sys.argv[1:])
-print("largest", resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, file=sys.stderr)
-sys.exit(status)
-`;
 
 /** Settles once `directory` has an entry of this name. */
 async function appears(directory: string, name: string): Promise<void> {
