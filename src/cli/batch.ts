@@ -7,6 +7,7 @@ import { type Report, runBatch } from "../batch/run-batch.ts";
 import { writeSummary } from "../batch/write-summary.ts";
 import { SandboxError } from "../core/errors.ts";
 import { currentOwner, judgeOwner } from "../engine/ownership.ts";
+import { createPool } from "../engine/pool.ts";
 import { pruneDeadOwners } from "../engine/reaper.ts";
 import { assertWritableFile } from "../files/outputs.ts";
 import type { Interrupts, RunContext } from "../run/context.ts";
@@ -34,7 +35,9 @@ export async function batch(invocation: Invocation, watchdog: ChildProcess): Pro
   using interrupts = catchInterrupts();
   const source = { path: invocation.words[0] ?? "", stdin: process.stdin, template: options.text("template") };
   using tasks = await loadTasks({ source, judge: common.judge, out: output.out, signal: interrupts.gentle });
-  const engine = await connect(options, watchdog);
+  const direct = await connect(options, watchdog);
+  // No more ready than tasks that will find them so: the first ones can't.
+  const engine = createPool(direct, { max: Math.min(settings.jobs, Math.max(0, tasks.count - settings.jobs)) });
   // What an earlier batch left because its engine died too; nobody waits for it.
   pruneDeadOwners(engine).catch(() => undefined);
   const progress = createBatchProgress({ total: tasks.count, quiet: options.flag("quiet"), verbose: options.flag("verbose") });
@@ -44,7 +47,9 @@ export async function batch(invocation: Invocation, watchdog: ChildProcess): Pro
     report = await runBatch({ ...settings, tasks, common, output, writer: currentOwner(), context, interrupts, onEvent: progress.onEvent });
   } finally {
     progress.stop();
-    engine.close();
+    // An engine that is gone keeps what waits until it is back; the next start clears it away.
+    await Promise.resolve(engine[Symbol.asyncDispose]()).catch(() => undefined);
+    direct.close();
   }
   const summary = await writeSummary(report);
   await reportBatch(report, { summary, junit: settings.junit, json: options.flag("json"), env: process.env });
