@@ -5,6 +5,7 @@ import { describe, expect, it } from "vitest";
 import { createHelloReader, type HelloState, tlsAlert } from "../../src/egress/client-hello.ts";
 import { fuzzRuns } from "../lab/fuzz-runs.ts";
 import { fc } from "../lab/property.ts";
+import { spentMs } from "../lab/spent-time.ts";
 import { alpn, extension, GOOD, helloMessage, NONE, named, raw, read, readByteByByte, record, records, serverName } from "./hello-bytes.ts";
 
 describe("createHelloReader reads", () => {
@@ -45,10 +46,10 @@ describe("createHelloReader reads", () => {
     const message = helloMessage({ extensions: [extension(21, Buffer.alloc(filler))] });
     expect(message.length).toBe(65_536);
     const bytes = records(message, 1);
-    const start = performance.now();
+    const start = process.cpuUsage();
     expect(readByteByByte(bytes)).toEqual(hello(undefined));
     expect(read(bytes)).toEqual(hello(undefined));
-    expect(performance.now() - start).toBeLessThan(2000);
+    expect(spentMs(start)).toBeLessThan(2000);
   });
 
   it("16,000 extensions, and finds the one that comes twice", () => {

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { createNeedleSearch, type NeedleSearch, type Segment } from "../../src/egress/needle-search.ts";
 import { fuzzRuns } from "../lab/fuzz-runs.ts";
 import { fc } from "../lab/property.ts";
+import { spentMs } from "../lab/spent-time.ts";
 
 function show(segments: readonly Segment[]): string {
   return segments.map((segment) => (segment.kind === "bytes" ? segment.bytes.toString("latin1") : `<${segment.needle}>`)).join("");
@@ -62,12 +63,12 @@ describe("createNeedleSearch", () => {
   it("passes 16 MiB made of beginnings in a few seconds", () => {
     const search = createNeedleSearch(Array.from({ length: 40 }, (_, index) => Buffer.from(`sbx-secret-${index}-${"0".repeat(32)}`)));
     const chunk = Buffer.from("sbx-secret-1-000000000000000".repeat(2341));
-    const start = performance.now();
+    const start = process.cpuUsage();
     let length = 0;
     for (let index = 0; index < 256; index += 1)
       for (const segment of search.push(chunk)) length += segment.kind === "bytes" ? segment.bytes.length : 0;
     for (const segment of search.end()) length += segment.kind === "bytes" ? segment.bytes.length : 0;
     expect(length).toBe(256 * chunk.length);
-    expect(performance.now() - start).toBeLessThan(10_000);
+    expect(spentMs(start)).toBeLessThan(10_000);
   });
 });

@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { compileGlobs, globBase, normaliseGlob } from "../../src/files/glob.ts";
 import { artifactRoots } from "../../src/files/outputs.ts";
 import { fc } from "../lab/property.ts";
+import { spentMs } from "../lab/spent-time.ts";
 
 describe("compileGlobs", () => {
   it.each([
@@ -57,9 +58,9 @@ describe("compileGlobs", () => {
 
   it("is not held up by a name made for a glob with many stars", () => {
     const name = `${"_".repeat(255)}/`.repeat(16);
-    const start = performance.now();
+    const start = process.cpuUsage();
     expect(compileGlobs(["**/*_*_*_*_*_*_*_*_*.csv", "*_*_*_*_*.csv/**/x", "**/_*/**/_*/**/_*x"])(name)).toBe(false);
-    expect(performance.now() - start).toBeLessThan(1000);
+    expect(spentMs(start)).toBeLessThan(1000);
   });
 });
 

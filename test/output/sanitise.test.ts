@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { createSanitiser, sanitiseLine } from "../../src/output/sanitise.ts";
 import { fc } from "../lab/property.ts";
+import { spentMs } from "../lab/spent-time.ts";
 
 function sanitise(...chunks: readonly (string | readonly number[] | Uint8Array)[]): string {
   const sanitiser = createSanitiser();
@@ -97,9 +98,9 @@ describe("createSanitiser", () => {
   it("passes on ten megabytes of ordinary text in a fraction of a second", () => {
     const sanitiser = createSanitiser();
     const chunk = Buffer.from("2026-01-01 INFO wörker 12 did its job – ok\n".repeat(1500));
-    const start = performance.now();
+    const start = process.cpuUsage();
     for (let bytes = 0; bytes < 10_000_000; bytes += chunk.length) sanitiser.write(chunk);
-    expect(performance.now() - start).toBeLessThan(1000);
+    expect(spentMs(start)).toBeLessThan(1000);
   });
 });
 

@@ -3,17 +3,12 @@ import { MAX_TASK_FILE, readTaskFile } from "../../../src/policy/file/read-task-
 import type { TaskFile } from "../../../src/policy/file/task-file.ts";
 import { fuzzRuns } from "../../lab/fuzz-runs.ts";
 import { fc } from "../../lab/property.ts";
+import { spentMs } from "../../lab/spent-time.ts";
 import { faultOf, top } from "./files.ts";
 
 /** As much of `unit` as a file may hold. */
 function full(unit: string, before = ""): string {
   return before + unit.repeat(Math.floor((MAX_TASK_FILE - before.length) / unit.length));
-}
-
-/** Milliseconds of this process's own work, however busy the machine is. */
-function spentMs(start: NodeJS.CpuUsage): number {
-  const { user, system } = process.cpuUsage(start);
-  return (user + system) / 1000;
 }
 
 function outcome(text: string): TaskFile | undefined {
