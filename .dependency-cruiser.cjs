@@ -23,9 +23,10 @@ const HOMES = {
   yaml: ["^src/policy/file/"],
   "@peculiar/x509": ["^src/identity/"],
   "reflect-metadata": ["^src/identity/"],
+  "@modelcontextprotocol/sdk": ["^src/mcp/"],
 
   "tar-stream": ["^src/files/", "^src/engine/", "^src/images/"],
-  zod: ["^src/(core|run|policy|batch)/[^/]*schema[^/]*\\.ts$"],
+  zod: ["^src/(core|run|policy|batch|mcp)/[^/]*schema[^/]*\\.ts$"],
 };
 
 const folder = (names) => `^src/(${names.join("|")})(/|\\.ts$)`;
@@ -80,6 +81,13 @@ module.exports = {
       severity: "error",
       from: { path: "^src/batch/" },
       to: { path: "^src/", pathNot: "^src/(batch|run|policy|files|output|core)/" },
+    },
+    {
+      name: "mcp-is-runs-as-tools",
+      comment: "What is below a run is none of its business.",
+      severity: "error",
+      from: { path: "^src/mcp/" },
+      to: { path: "^src/", pathNot: "^src/(mcp|run|policy|output|core)/" },
     },
     {
       name: "product-does-not-know-its-tests",

@@ -1,4 +1,4 @@
-import { BATCH_FLAGS, EACH_TASK_FLAGS, ENGINE_FLAGS, type Flag, RUN_FLAGS } from "./flags.ts";
+import { BATCH_FLAGS, EACH_TASK_FLAGS, ENGINE_FLAGS, type Flag, MCP_FLAGS, RUN_FLAGS, SANDBOX_FLAGS } from "./flags.ts";
 import type { Invocation } from "./invocation.ts";
 import { WATCHDOG_SCRIPT } from "./watchdog-script.ts";
 
@@ -11,6 +11,8 @@ export type CommandDescription = {
   readonly flags: readonly Flag[];
   /** Everything from the first word on belongs to the command that is run. */
   readonly passThrough?: true;
+  /** Standard output carries a protocol: nothing else is ever written there. */
+  readonly ownsOutput?: true;
   /** Loads the code of this command alone. */
   readonly load: () => Promise<Action>;
 };
@@ -28,6 +30,13 @@ export const COMMANDS: readonly CommandDescription[] = [
     about: "run many commands, each in a sandbox of its own: JSON Lines, a YAML list, or CSV with a template",
     flags: [...BATCH_FLAGS, ...EACH_TASK_FLAGS, ...ENGINE_FLAGS],
     load: loadBatch,
+  },
+  {
+    usage: "mcp",
+    about: "one sandbox as an MCP server on standard input and output",
+    flags: [...MCP_FLAGS, ...SANDBOX_FLAGS, ...ENGINE_FLAGS],
+    ownsOutput: true,
+    load: async () => (await import("./mcp.ts")).mcp,
   },
   {
     usage: "images <action> [name]",

@@ -119,3 +119,20 @@ export const BATCH_FLAGS: readonly Flag[] = [
   },
   { flags: "--junit <file>", about: "write a JUnit report as well, in a directory that exists" },
 ];
+
+/** Flags of `run` that are about its one command, what comes of it, and how that is shown. */
+const ONE_COMMAND_ONLY = ["--artifact", "--out", "--patch", "--learn", "--interactive", "--tty", "--raw", "--events", "--result"];
+
+/** Flags of `run` that say what a sandbox is, for whatever commands come later. */
+export const SANDBOX_FLAGS: readonly Flag[] = RUN_FLAGS.filter(
+  ({ flags }) => !flags.split(/[ ,]+/).some((word) => ONE_COMMAND_ONLY.includes(word)),
+);
+
+export const MCP_FLAGS: readonly Flag[] = [
+  {
+    flags: "--isolation <what>",
+    about: "one sandbox for the session, or one for each call",
+    fallback: "session",
+    choices: ["session", "call"],
+  },
+];

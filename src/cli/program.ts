@@ -13,7 +13,7 @@ export async function runProgram(argv: readonly string[], version: string): Prom
   let status = 0;
   const brokenOutput = endOnBrokenOutput();
   const program = createProgram(version, async (description, invocation) => {
-    if (description.passThrough === true) brokenOutput[Symbol.dispose]();
+    if (description.passThrough === true || description.ownsOutput === true) brokenOutput[Symbol.dispose]();
     const action = await description.load();
     status = await action(invocation);
   });
@@ -23,7 +23,7 @@ export async function runProgram(argv: readonly string[], version: string): Prom
   } catch (thrown) {
     if (thrown instanceof CommanderError && thrown.exitCode === 0) return 0;
     const error = thrown instanceof CommanderError ? usageError(await withoutValue(thrown, argv), argv) : toSandboxError(thrown);
-    const json = argv.slice(0, argv.includes("--") ? argv.indexOf("--") : undefined).includes("--json");
+    const json = !ownsOutput(argv) && argv.slice(0, argv.includes("--") ? argv.indexOf("--") : undefined).includes("--json");
     return reportError(error, { json, verbose: argv.includes("--verbose") });
   }
 }
@@ -68,6 +68,11 @@ function assertNoMore(command: Command): void {
   if (extra === undefined || taken.at(-1)?.variadic === true) return;
   const places = taken.map((each) => (each.required ? `<${each.name()}>` : `[${each.name()}]`));
   throw tooMany(extra, ["sandbox", command.name(), ...places].join(" "));
+}
+
+function ownsOutput(argv: readonly string[]): boolean {
+  const name = commandOf(argv);
+  return COMMANDS.some(({ usage, ownsOutput: owns }) => owns === true && usage.split(" ")[0] === name);
 }
 
 /** A misspelt command has no page: asked for it, commander would show the page of everything and call that success. */

@@ -29,7 +29,8 @@ export function renderReference(): string {
     ...COMMANDS.filter(({ usage, flags: own }) => !/^(run|batch)\b/.test(usage) && own.length > ENGINE_FLAGS.length).flatMap(
       ({ usage, flags: own }) => [
         `### Flags of \`${usage.split(" ")[0] ?? ""}\``,
-        flags(own.filter((flag) => !ENGINE_FLAGS.includes(flag))),
+        flags(own.filter((flag) => !ENGINE_FLAGS.includes(flag) && !RUN_FLAGS.includes(flag))),
+        ...sharedWithRun(own),
       ],
     ),
     "## Exit status",
@@ -54,6 +55,13 @@ export function renderReference(): string {
     "`--events` prints one JSON object a line: `t` (ISO 8601), `run`, `type`, and the fields of the type. `stdout` and `stderr` carry `text`, or `base64` where the output is not UTF-8. The last one is `run.sealed` with the `result`.",
     "",
   ].join("\n\n");
+}
+
+/** What a command shares with `run` is said in one sentence. */
+function sharedWithRun(own: readonly Flag[]): readonly string[] {
+  if (!own.some((flag) => RUN_FLAGS.includes(flag))) return [];
+  const missing = RUN_FLAGS.filter((flag) => !own.includes(flag)).map(({ flags: words }) => code(/--[a-z-]+/.exec(words)?.[0] ?? words));
+  return [`It also has those of \`run\` but ${missing.join(", ")}.`];
 }
 
 const EXIT_STATUS = [
