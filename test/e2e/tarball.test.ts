@@ -5,6 +5,7 @@ import { promisify } from "node:util";
 import { expect, it } from "vitest";
 import { engineSocket } from "../lab/engine-api.ts";
 import { TEST_IMAGES } from "../lab/images.ts";
+import { openMcp } from "../lab/mcp.ts";
 import { tempDirectory } from "../lab/temp-directory.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
@@ -24,6 +25,8 @@ it("the packed tarball installs into an empty folder and works there under both 
     });
     expect(stdout).toBe(`${name}\n`);
   }
+  await using session = await openMcp([], { executable: `${where}/node_modules/.bin/sandbox` });
+  expect(await session.ask("run_command", { argv: ["echo", "mcp"] })).toMatchObject({ stdout: { text: "mcp\n" } });
   const installed = await readdir(`${where}/node_modules/belljar`);
   expect(installed.sort()).toEqual([
     "CHANGELOG.md",

@@ -85,6 +85,11 @@ describe("the tools", () => {
     expect((await askEngine({ path: `/containers/sandbox-${String(reset.sandbox)}/json` })).status).toBe(200);
   });
 
+  it("resets at once leave one sandbox", async () => {
+    await Promise.all([mcp.ask("reset"), mcp.ask("reset"), mcp.ask("reset")]);
+    expect(await containersOfOwner(mcp.pid)).toHaveLength(1);
+  });
+
   it("say what failed with a code and a hint", async () => {
     const missing = await mcp.call("run_command", { argv: ["no-such-program"] });
     expect(codeOf(missing)).toBe("NOT_FOUND");
@@ -100,6 +105,14 @@ describe("the tools", () => {
     const late = await mcp.call("run_command", { script: "echo begun; sleep 600", timeout: "1s" });
     expect(late.isError).toBe(true);
     expect(late.structuredContent).toMatchObject({ reason: "timeout", stdout: { text: "begun\n" }, exit: { signal: "SIGTERM" } });
+  });
+
+  it("mark a command that the kernel killed for memory as failed; the sandbox stays", async () => {
+    const { sandbox } = await sh("true");
+    const bomb = await mcp.call("run_command", { argv: ["tail", "/dev/zero"] });
+    expect(bomb.isError).toBe(true);
+    expect(bomb.structuredContent).toMatchObject({ sandbox, reason: "oom", exit: { signal: "SIGKILL" } });
+    expect(await sh("echo on")).toMatchObject({ sandbox, stdout: { text: "on\n" } });
   });
 
   it("run at once: one waits for what another writes", async () => {
@@ -299,7 +312,7 @@ describe("standard output", () => {
 });
 
 it("there is no engine yet: tools are listed, and calls say so until there is one", async () => {
-  await using session = await openMcp([], { DOCKER_HOST: "unix:///nonexistent/docker.sock" });
+  await using session = await openMcp([], { env: { DOCKER_HOST: "unix:///nonexistent/docker.sock" } });
   expect((await session.client.listTools()).tools).toHaveLength(5);
   for (let time = 0; time < 2; time += 1) {
     const failed = await session.call("run_command", { argv: ["true"] });

@@ -26,13 +26,29 @@ export type Structured = {
   readonly [key: string]: unknown;
 };
 
+export type McpOptions = {
+  /** Added to the environment of the tests. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** The executable, in place of the built one. */
+  readonly executable?: string;
+};
+
 /** Starts `sandbox mcp` with a small image and the flags given, and shakes hands with it. */
-export async function openMcp(flags: readonly string[] = [], env: Readonly<Record<string, string>> = {}): Promise<McpSession> {
+export async function openMcp(flags: readonly string[] = [], options: McpOptions = {}): Promise<McpSession> {
   const inherited = Object.entries(process.env).filter((entry): entry is [string, string] => entry[1] !== undefined);
   const transport = new StdioClientTransport({
-    command: process.execPath,
-    args: ["--", SANDBOX, "mcp", "--image", TEST_IMAGES.busybox, "--memory", "128m", "--quiet", ...flags],
-    env: { ...Object.fromEntries(inherited), DOCKER_HOST: `unix://${engineSocket()}`, ...env },
+    command: options.executable ?? process.execPath,
+    args: [
+      ...(options.executable === undefined ? ["--", SANDBOX] : []),
+      "mcp",
+      "--image",
+      TEST_IMAGES.busybox,
+      "--memory",
+      "128m",
+      "--quiet",
+      ...flags,
+    ],
+    env: { ...Object.fromEntries(inherited), DOCKER_HOST: `unix://${engineSocket()}`, ...options.env },
   });
   const client = new Client({ name: "belljar-test", version: "1" });
   await client.connect(transport);
