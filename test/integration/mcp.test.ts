@@ -1,4 +1,5 @@
 import { once } from "node:events";
+import { createServer } from "node:net";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { runCli, startCli } from "../lab/cli.ts";
 import { askEngine, dockerCli } from "../lab/engine-api.ts";
@@ -206,6 +207,28 @@ describe("a sandbox that has ended", () => {
     );
     const { sandbox: fresh } = await session.ask("reset");
     expect(await session.ask("run_command", { argv: ["echo", "again"] })).toMatchObject({ sandbox: fresh, stdout: { text: "again\n" } });
+  });
+});
+
+describe("a session that may reach a host", () => {
+  it("says so in its hints, and ends with its sandbox past --max-egress", async () => {
+    const server = createServer((socket) => socket.on("error", () => undefined).resume()).listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const address = server.address();
+    const port = typeof address === "object" ? String(address?.port) : "";
+    await using session = await openMcp(["--allow", `sink.test=127.0.0.1:${port}`, "--max-egress", "64k"]);
+    const { tools } = await session.client.listTools();
+    expect(tools.filter(({ annotations }) => annotations?.openWorldHint === true).map(({ name }) => name)).toEqual(["run_command"]);
+    expect(await session.ask("run_command", { script: `echo little | nc sink.test ${port}` })).toMatchObject({ exit: { code: 0 } });
+    const much = await session.call("run_command", { script: `head -c 1000000 /dev/zero | nc sink.test ${port}; sleep 600` });
+    expect(much.isError).toBe(true);
+    expect(much.structuredContent).toMatchObject({ reason: "egress-limit" });
+    expect(await leftAfter(BOUND, () => containersOfOwner(session.pid))).toEqual([]);
+    const next = await session.call("list_files");
+    expect(textOf(next)).toMatch(/^SANDBOX_ENDED: The sandbox has ended: .*64 KiB/);
+    await session.ask("reset");
+    expect(await session.ask("run_command", { argv: ["echo", "again"] })).toMatchObject({ stdout: { text: "again\n" } });
+    server.close();
   });
 });
 
