@@ -80,8 +80,6 @@ async function exchange(
 ): Promise<IncomingMessage> {
   const answered = once(outgoing, "response") as Promise<[IncomingMessage]>;
   outgoing.on("error", () => undefined);
-  // An origin may answer before the body comes, or tell the client to send it at all.
-  if (hasBody) outgoing.flushHeaders();
   if (!hasBody) outgoing.end();
   else if (outward === undefined) pump(request, outgoing, meter.out);
   else
