@@ -1,6 +1,6 @@
 import { defineConfig, type UserConfig } from "tsdown";
 
-const ENTRIES = { cli: "src/cli/main.ts", watchdog: "src/engine/watchdog-process.ts" };
+const ENTRIES = { cli: "src/cli/main.ts", index: "src/index.ts", watchdog: "src/engine/watchdog-process.ts" };
 
 /** What dockerode loads for its own SSH, BuildKit and packing of build contexts, none of which is used here. */
 const LEFT_OUT = /^(ssh2|cpu-features|@grpc\/(grpc-js|proto-loader)|protobufjs|tar-fs|@balena\/dockerignore)($|\/)/;
@@ -22,4 +22,7 @@ const shared: UserConfig = {
   deps: { onlyBundle: false },
 };
 
-export default defineConfig({ ...shared, entry: ENTRIES, dts: false, plugins: [leaveOut], clean: ["dist/*.js"] });
+export default defineConfig([
+  { ...shared, entry: ENTRIES, dts: false, plugins: [leaveOut], clean: ["dist/*.js"] },
+  { ...shared, entry: { index: "src/index.ts" }, dts: { emitDtsOnly: true }, clean: ["dist/*.d.ts"] },
+]);

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { PARTIAL_PREFIX } from "../core/partial.ts";
 import type { Fault } from "./bad-batch.ts";
+import type { BatchTask } from "./batch-task.ts";
 
 /** What a batch writes beside the directories of its tasks. */
 export const SUMMARY_FILE = "summary.json";
@@ -10,7 +11,7 @@ const TASK_ID = /^[A-Za-z0-9._-]{1,100}$/;
 
 const number = z.union([z.string(), z.number()]);
 
-/** One task of a batch. This schema is the type, the JSON Schema and the judge of every line at once. */
+/** One task of a batch. This schema is the JSON Schema and the judge of every line at once. */
 const batchTaskSchema = z
   .strictObject({
     id: z.string().regex(TASK_ID).describe("Name of the task and of the directory of its results; unique within the batch."),
@@ -27,9 +28,7 @@ const batchTaskSchema = z
     disk: z.string().optional().describe("Size of /workspace with a unit; at most that of --disk."),
     allow: z.array(z.string()).optional().describe("What may leave, as --allow takes it; only what the flags allow. Default all of that."),
   })
-  .describe("One task of a batch: a line of JSONL or an item of a YAML list.");
-
-export type BatchTask = Readonly<z.infer<typeof batchTaskSchema>>;
+  .describe("One task of a batch: a line of JSONL or an item of a YAML list.") satisfies z.ZodType<BatchTask>;
 
 /** The JSON Schema (draft 2020-12) of one task. */
 export function batchTaskJsonSchema(): object {

@@ -2,7 +2,7 @@ import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { isSuccess } from "./outcomes.ts";
 import type { Report } from "./run-batch.ts";
-import type { SummaryRow } from "./summary-schema.ts";
+import type { SummaryRow } from "./summary.ts";
 import { readFinished } from "./task-directory.ts";
 import { rowsOf } from "./write-summary.ts";
 

@@ -3,7 +3,7 @@ import { formatDuration, formatSize } from "../core/units.ts";
 import { artifactRoots } from "../files/outputs.ts";
 import { narrowEgress } from "../policy/narrow-egress.ts";
 import { type Quotas, resolveTask, type Task, type TaskRequest } from "../policy/task.ts";
-import type { BatchTask } from "./batch-task-schema.ts";
+import type { BatchTask } from "./batch-task.ts";
 
 /** What a batch was given for all its tasks: flags, and a task file below them. */
 export type Common = {

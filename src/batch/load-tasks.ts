@@ -1,7 +1,7 @@
 import { SandboxError } from "../core/errors.ts";
 import type { Task } from "../policy/task.ts";
 import { badBatch, badBatchOf } from "./bad-batch.ts";
-import type { BatchTask } from "./batch-task-schema.ts";
+import type { BatchTask } from "./batch-task.ts";
 import { createIdIndex } from "./id-index.ts";
 import { nameOf, readTasks, type TaskSource } from "./read-tasks.ts";
 import { openSpool, type Spool } from "./spool.ts";

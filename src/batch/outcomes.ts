@@ -1,5 +1,6 @@
 import { signalName, signalNumber } from "../core/signals.ts";
-import { BATCH_REASONS, type Reason, type SummaryRow } from "./summary-schema.ts";
+import type { BatchReason, SummaryRow } from "./summary.ts";
+import { BATCH_REASONS } from "./summary-schema.ts";
 
 export type Outcome = Omit<SummaryRow, "id">;
 
@@ -8,7 +9,7 @@ export type Outcomes = {
   set(index: number, outcome: Outcome): void;
   get(index: number): Outcome;
   /** How many ended for each reason; reasons without any are left out. */
-  counts(): Partial<Record<Reason, number>>;
+  counts(): Partial<Record<BatchReason, number>>;
   readonly total: number;
   /** How many completed with exit status 0. */
   succeeded(): number;
@@ -29,7 +30,7 @@ export function createOutcomes(total: number): Outcomes {
   const interruptions = new Uint8Array(total);
   const earlier = new Uint8Array(total);
 
-  function reasonAt(index: number): Reason {
+  function reasonAt(index: number): BatchReason {
     return BATCH_REASONS[reasons[index] ?? NOT_RUN] ?? "not-run";
   }
 
@@ -57,7 +58,7 @@ export function createOutcomes(total: number): Outcomes {
       };
     },
     counts() {
-      const counts: Partial<Record<Reason, number>> = {};
+      const counts: Partial<Record<BatchReason, number>> = {};
       for (let index = 0; index < total; index += 1) counts[reasonAt(index)] = (counts[reasonAt(index)] ?? 0) + 1;
       return counts;
     },

@@ -4,7 +4,8 @@ import type { Readable } from "node:stream";
 import { SandboxError, systemCode } from "../core/errors.ts";
 import { showName } from "../files/visible-name.ts";
 import { badBatch } from "./bad-batch.ts";
-import { type BatchTask, readBatchTask } from "./batch-task-schema.ts";
+import type { BatchTask } from "./batch-task.ts";
+import { readBatchTask } from "./batch-task-schema.ts";
 
 /** The list of tasks as the caller named it. */
 export type TaskSource = {

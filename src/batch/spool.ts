@@ -3,7 +3,7 @@ import { closeSync, openSync, read, unlinkSync, writeSync } from "node:fs";
 import { promisify } from "node:util";
 import { SandboxError, systemCode } from "../core/errors.ts";
 import { besides } from "../files/outputs.ts";
-import type { BatchTask } from "./batch-task-schema.ts";
+import type { BatchTask } from "./batch-task.ts";
 import { readLines } from "./read-lines.ts";
 
 /** A task that has passed every judgement, its place in the list from 0, and its line. */

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { Summary } from "./summary.ts";
 
 /** Reasons that a run can have (see the result), and one more: the batch ended before the task's turn. */
 export const BATCH_REASONS = [
@@ -46,11 +47,7 @@ const summarySchema = z
     counts: z.partialRecord(z.enum(BATCH_REASONS), count).describe("How many tasks ended for each reason."),
     tasks: z.array(rowSchema).describe("Every task once, in the order of the list."),
   })
-  .describe("What a batch came to.");
-
-export type Reason = (typeof BATCH_REASONS)[number];
-export type SummaryRow = Readonly<z.infer<typeof rowSchema>>;
-export type Summary = Readonly<z.infer<typeof summarySchema>>;
+  .describe("What a batch came to.") satisfies z.ZodType<Summary>;
 
 /** The JSON Schema (draft 2020-12) of a summary. */
 export function summaryJsonSchema(): object {

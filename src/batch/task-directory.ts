@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { SandboxError, systemCode } from "../core/errors.ts";
 import { PARTIAL_PREFIX } from "../core/partial.ts";
 import type { RemoveIfKilled } from "../files/staging.ts";
-import type { RunResult } from "../run/result-schema.ts";
+import type { RunResult } from "../run/result.ts";
 import { type Finished, parseFinished } from "./summary-schema.ts";
 
 /** The results of one task while they come: put together beside their place, where they appear whole or not at all. */

@@ -3,7 +3,7 @@ import { createSanitiser, sanitiseLine } from "../output/sanitise.ts";
 import { detailOf, tailOfStderr } from "./failures.ts";
 import { isSuccess } from "./outcomes.ts";
 import type { Report } from "./run-batch.ts";
-import type { Reason, SummaryRow } from "./summary-schema.ts";
+import type { BatchReason, SummaryRow } from "./summary.ts";
 import { inPieces, rowsOf } from "./write-summary.ts";
 
 /** The most of a task's standard error that stands in the report, in bytes. */
@@ -15,7 +15,7 @@ export async function writeJunit(report: Report, path: string): Promise<void> {
 }
 
 /** In JUnit's words: the sandbox failed, or the task never got to its end, or it did and something was wrong. */
-function kindOf(reason: Reason): "error" | "skipped" | "failure" {
+function kindOf(reason: BatchReason): "error" | "skipped" | "failure" {
   if (reason === "failed" || reason === "engine-lost") return "error";
   return reason === "not-run" || reason === "interrupted" || reason === "waiting" ? "skipped" : "failure";
 }
@@ -23,7 +23,7 @@ function kindOf(reason: Reason): "error" | "skipped" | "failure" {
 async function* junitText(report: Report): AsyncGenerator<string> {
   const { outcomes, started, ended } = report;
   const counts = { error: 0, skipped: 0, failure: 0 };
-  for (const [reason, count] of Object.entries(outcomes.counts()) as [Reason, number][]) counts[kindOf(reason)] += count;
+  for (const [reason, count] of Object.entries(outcomes.counts()) as [BatchReason, number][]) counts[kindOf(reason)] += count;
   const totals = `tests="${outcomes.total}" failures="${counts.failure - outcomes.succeeded()}" errors="${counts.error}" skipped="${counts.skipped}"`;
   const time = seconds(ended.getTime() - started.getTime());
   yield `<?xml version="1.0" encoding="UTF-8"?>\n<testsuites ${totals} time="${time}">\n`;

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { writeWhole } from "../files/write-whole.ts";
 import { SUMMARY_FILE } from "./batch-task-schema.ts";
 import type { Report } from "./run-batch.ts";
-import type { Summary, SummaryRow } from "./summary-schema.ts";
+import type { Summary, SummaryRow } from "./summary.ts";
 
 /** Every task with what became of it, in the order of the list. */
 export async function* rowsOf({ tasks, outcomes }: Report): AsyncGenerator<SummaryRow> {

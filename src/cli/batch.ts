@@ -11,6 +11,7 @@ import { createPool } from "../engine/pool.ts";
 import { pruneDeadOwners } from "../engine/reaper.ts";
 import { assertWritableFile } from "../files/outputs.ts";
 import type { Interrupts, RunContext } from "../run/context.ts";
+import { createSecretSources } from "../run/secret-sources.ts";
 import { createBatchProgress } from "./batch-progress.ts";
 import { reportBatch } from "./batch-report.ts";
 import { connect } from "./connect.ts";
@@ -18,7 +19,6 @@ import { catchInterrupts } from "./interrupts.ts";
 import type { Invocation } from "./invocation.ts";
 import { type Options, optionsOf } from "./options.ts";
 import { requestOf } from "./request.ts";
-import { createSecretSources } from "./secrets.ts";
 
 const INTERRUPTED_STATUS = 130;
 

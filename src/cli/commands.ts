@@ -1,6 +1,6 @@
+import { PACKAGE_FILES } from "../core/package-files.ts";
 import { BATCH_FLAGS, EACH_TASK_FLAGS, ENGINE_FLAGS, type Flag, MCP_FLAGS, RUN_FLAGS, SANDBOX_FLAGS } from "./flags.ts";
 import type { Invocation } from "./invocation.ts";
-import { WATCHDOG_SCRIPT } from "./watchdog-script.ts";
 
 export type Action = (invocation: Invocation) => Promise<number>;
 
@@ -74,14 +74,14 @@ export const COMMANDS: readonly CommandDescription[] = [
 /** The watchdog boots while the code of `run` is loaded and the engine is looked for: nobody waits for it later. */
 async function loadRun(): Promise<Action> {
   const { bootWatchdog } = await import("../engine/watchdog.ts");
-  const watchdog = bootWatchdog(WATCHDOG_SCRIPT);
+  const watchdog = bootWatchdog(PACKAGE_FILES.watchdogScript);
   const { run } = await import("./run.ts");
   return (invocation) => run(invocation, watchdog);
 }
 
 async function loadBatch(): Promise<Action> {
   const { bootWatchdog } = await import("../engine/watchdog.ts");
-  const watchdog = bootWatchdog(WATCHDOG_SCRIPT);
+  const watchdog = bootWatchdog(PACKAGE_FILES.watchdogScript);
   const { batch } = await import("./batch.ts");
   return (invocation) => batch(invocation, watchdog);
 }

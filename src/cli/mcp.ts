@@ -4,12 +4,12 @@ import { serveMcp } from "../mcp/serve.ts";
 import { sanitiseLine } from "../output/sanitise.ts";
 import { resolveSandbox } from "../policy/task.ts";
 import type { RunContext } from "../run/context.ts";
+import { createSecretSources } from "../run/secret-sources.ts";
 import { connect } from "./connect.ts";
 import { catchInterrupts } from "./interrupts.ts";
 import type { Invocation } from "./invocation.ts";
 import { type Options, optionsOf } from "./options.ts";
 import { requestOf } from "./request.ts";
-import { createSecretSources } from "./secrets.ts";
 import { VERSION } from "./version.ts";
 
 /** `sandbox mcp`: the sandbox that the flags ask for, as an MCP server on standard input and output. */
@@ -54,12 +54,9 @@ type Connection = { open(): ReturnType<typeof connect>; close(): Promise<void> }
 
 /** One connection for the session, made when it is first needed: a client may start us before the engine. */
 function createConnection(options: Options): Connection {
-  const caller = { ...process.env };
   let engine: ReturnType<typeof connect> | undefined;
 
   async function open(): ReturnType<typeof connect> {
-    // The attempt before has taken away what says where the engine is.
-    Object.assign(process.env, caller);
     const connected = await connect(options);
     pruneDeadOwners(connected).catch(() => undefined);
     return connected;

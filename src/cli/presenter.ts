@@ -1,7 +1,7 @@
 import { SandboxError, systemCode } from "../core/errors.ts";
 import type { RunContext } from "../run/context.ts";
 import type { RunEvent } from "../run/events.ts";
-import type { RunResult } from "../run/result-schema.ts";
+import type { RunResult } from "../run/result.ts";
 import { createEventWriter } from "./event-writer.ts";
 import { createOutputWriter, type OutputWriter, settled } from "./output-writer.ts";
 import type { PresenterOptions } from "./presenter-options.ts";

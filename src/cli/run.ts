@@ -4,8 +4,9 @@ import { pruneDeadOwners } from "../engine/reaper.ts";
 import { resolveTask, type Task } from "../policy/task.ts";
 import type { RunContext } from "../run/context.ts";
 import { exitStatusOf } from "../run/exit-status.ts";
-import type { RunResult } from "../run/result-schema.ts";
+import type { RunResult } from "../run/result.ts";
 import { runTask } from "../run/run-task.ts";
+import { createSecretSources } from "../run/secret-sources.ts";
 import { connect } from "./connect.ts";
 import { catchInterrupts } from "./interrupts.ts";
 import type { Invocation } from "./invocation.ts";
@@ -13,7 +14,6 @@ import { type Learned, prepareLearned } from "./learned.ts";
 import { type Options, optionsOf } from "./options.ts";
 import { createPresenter } from "./presenter.ts";
 import { requestOf } from "./request.ts";
-import { createSecretSources } from "./secrets.ts";
 import { openTerminal } from "./terminal.ts";
 
 /** `sandbox run`: flags to task, task to result, result to exit status. */

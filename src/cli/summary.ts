@@ -1,7 +1,7 @@
 import { formatDuration, formatSize } from "../core/units.ts";
 import { remedyFor } from "../egress/remedy.ts";
 import { sanitiseLine } from "../output/sanitise.ts";
-import type { RunResult } from "../run/result-schema.ts";
+import type { RunResult } from "../run/result.ts";
 import type { PresenterOptions } from "./presenter-options.ts";
 
 /** The lines that people get at the end of a run: nothing when all went as asked. */

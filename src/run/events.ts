@@ -1,6 +1,6 @@
 import type { ErrorReport } from "../core/errors.ts";
 import type { EgressEvent } from "../egress/book.ts";
-import type { RunResult } from "./result-schema.ts";
+import type { RunResult } from "./result.ts";
 
 /** What happens during a run, in order. `t` is ISO 8601 in UTC with milliseconds. */
 export type RunEvent = { readonly t: string; readonly run: string } & RunEventBody;

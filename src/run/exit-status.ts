@@ -1,6 +1,6 @@
 import { ERROR_STATUS, type ErrorCode } from "../core/errors.ts";
 import { signalNumber } from "../core/signals.ts";
-import type { RunResult } from "./result-schema.ts";
+import type { RunResult } from "./result.ts";
 
 const SIGKILL = 9;
 

@@ -1,6 +1,6 @@
 import { oomKills } from "./diagnose.ts";
 import type { RunRecord } from "./record.ts";
-import type { RunResult } from "./result-schema.ts";
+import type { RunResult } from "./result.ts";
 
 const PAGE = 4096;
 /** What starts and ends a command counts too: an average over less than this says nothing about the command. */

@@ -1,5 +1,5 @@
 import { createKeeper } from "../output/keep.ts";
-import type { StreamResult } from "./result-schema.ts";
+import type { StreamResult } from "./result.ts";
 
 /** Counts one output stream against its limit, and keeps what the result shows of it. */
 export type OutputMeter = {

@@ -7,7 +7,7 @@ import { createEndingRace, type Ending, type EndingRace } from "./ending.ts";
 import type { RunEvent, RunEventBody } from "./events.ts";
 import { createOutputMeter, type OutputMeter } from "./output-meter.ts";
 import { createPhases, type Phases } from "./phases.ts";
-import type { RunResult } from "./result-schema.ts";
+import type { RunResult } from "./result.ts";
 
 /** What is known about a run so far: filled step by step, sealed into the result at the end. */
 export type RunRecord = {

@@ -1,6 +1,7 @@
 import { z } from "zod";
+import type { RunResult } from "./result.ts";
 
-/** The result of one run, `sandbox.result/1`. This schema is the type, the JSON Schema and the reference at once. */
+/** The shape of a `RunResult`, for its JSON Schema and the reference. */
 const count = z.number().int().nonnegative();
 const limit = z
   .strictObject({
@@ -116,12 +117,9 @@ const resultSchema = z
     destroyed: z.boolean().describe("Whether the container is gone."),
     proof: z.string().describe("What shows it: `engine-removed`, `engine-404`, `never-created`, `kept`, or why it can't be shown."),
   })
-  .describe("The result of one run.");
+  .describe("The result of one run.") satisfies z.ZodType<RunResult>;
 
 /** The JSON Schema (draft 2020-12) of a result. */
 export function resultJsonSchema(): object {
   return z.toJSONSchema(resultSchema);
 }
-
-export type RunResult = Readonly<z.infer<typeof resultSchema>>;
-export type StreamResult = z.infer<typeof stream>;

@@ -17,7 +17,7 @@ import { feedInput } from "./feed-input.ts";
 import { firstOf } from "./first-of.ts";
 import { createOutputMeter } from "./output-meter.ts";
 import type { RunRecord } from "./record.ts";
-import type { StreamResult } from "./result-schema.ts";
+import type { StreamResult } from "./result.ts";
 
 /** What one command in an open sandbox may be given; what is left out is as the sandbox has it. */
 export type ExecOptions = {

@@ -6,7 +6,7 @@ import { execute } from "./execute.ts";
 import { unlessForced, watchInterrupts } from "./interrupts.ts";
 import { prepareSandbox } from "./prepare-sandbox.ts";
 import { openRecord, type RunRecord } from "./record.ts";
-import type { RunResult } from "./result-schema.ts";
+import type { RunResult } from "./result.ts";
 import { destroySandbox } from "./sandbox.ts";
 import { seal } from "./seal.ts";
 

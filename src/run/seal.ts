@@ -1,7 +1,7 @@
 import { signalName } from "../core/signals.ts";
 import { limitsOf, usageOf } from "./limits.ts";
 import type { RunRecord } from "./record.ts";
-import type { RunResult } from "./result-schema.ts";
+import type { RunResult } from "./result.ts";
 
 /** Makes the record into the result: after this nothing changes. */
 export function seal(record: RunRecord): RunResult {

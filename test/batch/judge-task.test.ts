@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { BatchTask } from "../../src/batch/batch-task-schema.ts";
+import type { BatchTask } from "../../src/batch/batch-task.ts";
 import { createJudge } from "../../src/batch/judge-task.ts";
 import { digestTask } from "../../src/batch/task-digest.ts";
 import type { SecretRequest } from "../../src/policy/egress-spec.ts";

@@ -1,6 +1,6 @@
 import { writeFile } from "node:fs/promises";
 import { Readable } from "node:stream";
-import type { BatchTask } from "../../src/batch/batch-task-schema.ts";
+import type { BatchTask } from "../../src/batch/batch-task.ts";
 import { createJudge } from "../../src/batch/judge-task.ts";
 import { loadTasks } from "../../src/batch/load-tasks.ts";
 import type { TaskRequest } from "../../src/policy/task.ts";

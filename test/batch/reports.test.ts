@@ -6,7 +6,7 @@ import { annotations, jobSummary, withoutCommands } from "../../src/batch/github
 import { createOutcomes, type Outcome } from "../../src/batch/outcomes.ts";
 import type { Report } from "../../src/batch/run-batch.ts";
 import { openSpool } from "../../src/batch/spool.ts";
-import type { Summary } from "../../src/batch/summary-schema.ts";
+import type { Summary } from "../../src/batch/summary.ts";
 import { writeJunit } from "../../src/batch/write-junit.ts";
 import { writeSummary } from "../../src/batch/write-summary.ts";
 import { tempDirectory } from "../lab/temp-directory.ts";

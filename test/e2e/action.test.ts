@@ -1,16 +1,15 @@
 import { execFile } from "node:child_process";
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import { z } from "zod";
 import { engineSocket } from "../lab/engine-api.ts";
 import { TEST_IMAGES } from "../lab/images.ts";
+import { packTarball } from "../lab/packed-tarball.ts";
 import { type TempDirectory, tempDirectory } from "../lab/temp-directory.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
-const exec = promisify(execFile);
 
 const action = z
   .object({
@@ -73,9 +72,7 @@ async function runStep(
 describe("the GitHub Action", () => {
   beforeAll(async () => {
     place = await tempDirectory();
-    await exec("npm", ["pack", "--ignore-scripts", "--pack-destination", place.path], { cwd: ROOT });
-    const tarball = (await readdir(place.path)).find((name) => name.endsWith(".tgz")) ?? "";
-    const installed = await runStep("Install", { package: place.join(tarball) });
+    const installed = await runStep("Install", { package: await packTarball(place.path) });
     expect(installed.stderr).not.toContain("ERR");
     expect(installed.status).toBe(0);
   }, 60_000);

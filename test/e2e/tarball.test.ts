@@ -1,22 +1,19 @@
 import { execFile } from "node:child_process";
 import { readdir } from "node:fs/promises";
-import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { expect, it } from "vitest";
 import { engineSocket } from "../lab/engine-api.ts";
 import { TEST_IMAGES } from "../lab/images.ts";
 import { openMcp } from "../lab/mcp.ts";
+import { installTarball, packTarball } from "../lab/packed-tarball.ts";
 import { tempDirectory } from "../lab/temp-directory.ts";
 
-const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const exec = promisify(execFile);
 
 it("the packed tarball installs into an empty folder and works there under both of its names", async () => {
   await using directory = await tempDirectory();
-  await exec("npm", ["pack", "--ignore-scripts", "--pack-destination", directory.path], { cwd: ROOT });
-  const [tarball = ""] = await readdir(directory.path);
   const where = directory.join("empty");
-  await exec("npm", ["install", "--prefix", where, "--no-audit", "--no-fund", directory.join(tarball)], { cwd: directory.path });
+  await installTarball(await packTarball(directory.path), where);
   const env = { ...process.env, DOCKER_HOST: `unix://${engineSocket()}` };
   for (const name of ["sandbox", "belljar"]) {
     const { stdout } = await exec(`${where}/node_modules/.bin/${name}`, ["run", "--image", TEST_IMAGES.busybox, "--", "echo", name], {

@@ -16,7 +16,9 @@ let valid: string | undefined;
 beforeAll(async () => {
   const server = createServer((request, response) => {
     seen.push(request.headers.authorization ?? "");
-    void text(request).then((body) => response.writeHead(request.headers.authorization === valid ? 200 : 401).end(`read ${body}`));
+    void text(request)
+      .catch(() => "broken off")
+      .then((body) => response.writeHead(request.headers.authorization === valid ? 200 : 401).end(`read ${body}`));
   });
   origin = await serveAt(NAME, "http", server);
 });

@@ -3,7 +3,7 @@ import { containerName } from "../../src/engine/ownership.ts";
 import { createPool, type Pool } from "../../src/engine/pool.ts";
 import type { ContainerSpec, Engine, Image } from "../../src/engine/port.ts";
 import { resolveTask, type TaskRequest } from "../../src/policy/task.ts";
-import type { RunResult } from "../../src/run/result-schema.ts";
+import type { RunResult } from "../../src/run/result.ts";
 import { runTask } from "../../src/run/run-task.ts";
 import { dockerCli } from "../lab/engine-api.ts";
 import { TEST_IMAGES } from "../lab/images.ts";

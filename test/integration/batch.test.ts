@@ -4,7 +4,7 @@ import { pipeline } from "node:stream/promises";
 import Ajv from "ajv/dist/2020.js";
 import addFormats from "ajv-formats";
 import { describe, expect, it } from "vitest";
-import type { BatchTask } from "../../src/batch/batch-task-schema.ts";
+import type { BatchTask } from "../../src/batch/batch-task.ts";
 import { summaryJsonSchema } from "../../src/batch/summary-schema.ts";
 import { resultJsonSchema } from "../../src/run/result-schema.ts";
 import { batchLab } from "../lab/batch.ts";

@@ -1,7 +1,7 @@
 import { chmod, mkdir, readdir, readFile } from "node:fs/promises";
 import { describe, expect, it } from "vitest";
-import type { BatchTask } from "../../src/batch/batch-task-schema.ts";
-import type { Reason } from "../../src/batch/summary-schema.ts";
+import type { BatchTask } from "../../src/batch/batch-task.ts";
+import type { BatchReason } from "../../src/batch/summary.ts";
 import { batchLab } from "../lab/batch.ts";
 import { askEngine } from "../lab/engine-api.ts";
 import { largestMemory, MEASURED } from "../lab/measure.ts";
@@ -14,7 +14,7 @@ const TASK_MS = 1_000;
 /** What a batch of any length may hold, in MiB. */
 const MOST_MEMORY = 200;
 
-type Kind = { readonly script: string; readonly rest?: Partial<BatchTask>; readonly reason: Reason; readonly code: number | null };
+type Kind = { readonly script: string; readonly rest?: Partial<BatchTask>; readonly reason: BatchReason; readonly code: number | null };
 
 const KINDS: readonly Kind[] = [
   { script: "echo well", reason: "completed", code: 0 },

@@ -6,7 +6,7 @@ import { connectEngine } from "../../src/engine/find-engine.ts";
 import type { Engine } from "../../src/engine/port.ts";
 import { resolveTask, type TaskRequest } from "../../src/policy/task.ts";
 import type { Interrupts } from "../../src/run/context.ts";
-import type { RunResult } from "../../src/run/result-schema.ts";
+import type { RunResult } from "../../src/run/result.ts";
 import { runTask } from "../../src/run/run-task.ts";
 import { startCli } from "../lab/cli.ts";
 import { engineSocket, snapshotEngine } from "../lab/engine-api.ts";

@@ -1,6 +1,6 @@
 import { readFile, writeFile } from "node:fs/promises";
-import type { BatchTask } from "../../src/batch/batch-task-schema.ts";
-import type { Summary } from "../../src/batch/summary-schema.ts";
+import type { BatchTask } from "../../src/batch/batch-task.ts";
+import type { Summary } from "../../src/batch/summary.ts";
 import { type CliOptions, type CliResult, type RunningCli, runCli, startCli } from "./cli.ts";
 import { TEST_IMAGES } from "./images.ts";
 import type { TempDirectory } from "./temp-directory.ts";

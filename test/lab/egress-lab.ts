@@ -6,7 +6,7 @@ import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import type { RunEvent } from "../../src/run/events.ts";
-import type { RunResult } from "../../src/run/result-schema.ts";
+import type { RunResult } from "../../src/run/result.ts";
 import { type CliOptions, type CliResult, type RunningCli, startCli } from "./cli.ts";
 import { TEST_IMAGES } from "./images.ts";
 import { tempDirectory } from "./temp-directory.ts";

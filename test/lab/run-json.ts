@@ -1,4 +1,4 @@
-import type { RunResult } from "../../src/run/result-schema.ts";
+import type { RunResult } from "../../src/run/result.ts";
 import { type CliOptions, type CliResult, runCli } from "./cli.ts";
 import { TEST_IMAGES } from "./images.ts";
 

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import type { Socket } from "node:net";
 import { describe, expect, it } from "vitest";
-import type { RunResult } from "../../src/run/result-schema.ts";
+import type { RunResult } from "../../src/run/result.ts";
 import { startCli } from "../lab/cli.ts";
 import { TEST_IMAGES } from "../lab/images.ts";
 import { startTcpOrigin } from "../lab/origins.ts";

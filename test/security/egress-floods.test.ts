@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { describe, expect, it } from "vitest";
-import type { RunResult } from "../../src/run/result-schema.ts";
+import type { RunResult } from "../../src/run/result.ts";
 import { startCli } from "../lab/cli.ts";
 import { TEST_IMAGES } from "../lab/images.ts";
 import { startTcpOrigin } from "../lab/origins.ts";

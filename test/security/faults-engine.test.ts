@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { rename } from "node:fs/promises";
 import { createServer } from "node:net";
 import { describe, expect, it } from "vitest";
-import type { RunResult } from "../../src/run/result-schema.ts";
+import type { RunResult } from "../../src/run/result.ts";
 import { type CliResult, runCli, startCli } from "../lab/cli.ts";
 import { type Fault, openFakeEngine } from "../lab/fake-engine.ts";
 import { TEST_IMAGES } from "../lab/images.ts";

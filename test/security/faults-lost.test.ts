@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { RunResult } from "../../src/run/result-schema.ts";
+import type { RunResult } from "../../src/run/result.ts";
 import { type RunningCli, runCli, startCli } from "../lab/cli.ts";
 import { type PrivateEngine, startPrivateEngine } from "../lab/private-engine.ts";
 import { leftAfter } from "../lab/traces.ts";

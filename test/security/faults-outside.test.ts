@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { RunResult } from "../../src/run/result-schema.ts";
+import type { RunResult } from "../../src/run/result.ts";
 import { type RunningCli, runCli, startCli } from "../lab/cli.ts";
 import { containersOfRun, dockerCli } from "../lab/engine-api.ts";
 import { TEST_IMAGES } from "../lab/images.ts";

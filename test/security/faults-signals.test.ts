@@ -5,7 +5,7 @@ import { text } from "node:stream/consumers";
 import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { RunResult } from "../../src/run/result-schema.ts";
+import type { RunResult } from "../../src/run/result.ts";
 import { type RunningCli, startCli } from "../lab/cli.ts";
 import { engineSocket } from "../lab/engine-api.ts";
 import { openFakeEngine } from "../lab/fake-engine.ts";

@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { RunResult } from "../../src/run/result-schema.ts";
+import type { RunResult } from "../../src/run/result.ts";
 import { type CliResult, runCli } from "../lab/cli.ts";
 import { askEngine, dockerCli } from "../lab/engine-api.ts";
 import { busyboxEntries, type Entry, packRootfs } from "../lab/rootfs.ts";

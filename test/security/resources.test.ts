@@ -2,7 +2,7 @@ import { chmod, readFile, truncate, writeFile } from "node:fs/promises";
 import { cpus } from "node:os";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createRunId } from "../../src/core/ids.ts";
-import type { RunResult } from "../../src/run/result-schema.ts";
+import type { RunResult } from "../../src/run/result.ts";
 import { type RunningCli, startCli } from "../lab/cli.ts";
 import { containersOfRun } from "../lab/engine-api.ts";
 import { TEST_IMAGES } from "../lab/images.ts";

@@ -26,7 +26,8 @@ let answered = 0;
 
 /** Writes down what arrives; echoes it back where it is asked to. */
 function answer(request: IncomingMessage, response: ServerResponse): void {
-  void buffer(request).then((bytes) => {
+  const read = buffer(request).catch(() => Buffer.from("broken off"));
+  void read.then((bytes) => {
     const body = bytes.toString("latin1");
     arrived.push({ host: request.headers.host ?? "", url: request.url ?? "", headers: request.headers, body });
     answered += 1;

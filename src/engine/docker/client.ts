@@ -45,13 +45,26 @@ export const ASK_TIMEOUT = 10_000;
 const LARGEST_ANSWER = 32 * 1024 * 1024;
 const SWITCHING_PROTOCOLS = 101;
 
+/** dockerode reads DOCKER_HOST and others by itself while it is made, and fails on bad ones; which engine is meant has been decided. */
+function withoutEnvironment<T>(make: () => T): T {
+  /* eslint-disable no-restricted-properties -- taken away for one call that waits for nothing, never read */
+  const { env } = process;
+  process.env = {};
+  try {
+    return make();
+  } finally {
+    process.env = env;
+  }
+  /* eslint-enable no-restricted-properties */
+}
+
 /**
  * A client of the Docker Engine API over a UNIX socket, TCP, TLS or `ssh`, carried by dockerode. It opens nothing until it is asked. `env` is the
  * environment of an `ssh` process.
  */
 export async function createClient(endpoint: Endpoint, env: Readonly<Record<string, string | undefined>>): Promise<Client> {
   const connections = await openConnections(endpoint, env);
-  const { modem } = new Docker(connections.options) as { readonly modem: Modem };
+  const { modem } = withoutEnvironment(() => new Docker(connections.options) as { readonly modem: Modem });
   const place = { url: endpointUrl(endpoint), explain: connections.explain, judge: connections.judge };
 
   async function answerOf(response: IncomingMessage, clock: Clock): Promise<Answer> {

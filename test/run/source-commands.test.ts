@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { createSourceCommands } from "../../src/cli/source-commands.ts";
+import { createSourceCommands } from "../../src/run/source-commands.ts";
 import { tempDirectory } from "../lab/temp-directory.ts";
 import { leftAfter, processesWith } from "../lab/traces.ts";
 

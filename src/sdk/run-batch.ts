@@ -1,0 +1,76 @@
+import { Readable } from "node:stream";
+import type { BatchTask } from "../batch/batch-task.ts";
+import type { BatchEvent } from "../batch/events.ts";
+import { createJudge } from "../batch/judge-task.ts";
+import { loadTasks } from "../batch/load-tasks.ts";
+import { prepareOutput } from "../batch/prepare-output.ts";
+import { runBatch as runLoaded } from "../batch/run-batch.ts";
+import type { Summary, SummaryRow } from "../batch/summary.ts";
+import { headOf, rowsOf, writeSummary } from "../batch/write-summary.ts";
+import { currentOwner, judgeOwner } from "../engine/ownership.ts";
+import { createPool } from "../engine/pool.ts";
+import type { TaskRequest } from "../policy/task.ts";
+import { openCaller } from "./caller.ts";
+import { interruptsOf } from "./interrupts.ts";
+import { chosenEngine } from "./open-engine.ts";
+import { type RunOptions, requestOf } from "./options.ts";
+
+export type BatchOptions = Omit<RunOptions, "command" | "out" | "patch" | "learn" | "keep"> & {
+  /** Tasks, or the path of a list as `sandbox batch` reads it (JSON Lines, YAML, CSV). They can only narrow what the batch is given. */
+  readonly tasks: string | Iterable<BatchTask> | AsyncIterable<BatchTask>;
+  /** The command for each row of a CSV list. */
+  readonly template?: string;
+  /** Directory for the results. */
+  readonly out: string;
+  /** Go on with the batch that is there. Default false. */
+  readonly resume?: boolean;
+  /** Tasks at one time. Default 2. */
+  readonly jobs?: number;
+  /** How often a task is tried again where the sandbox or the engine failed. Default 0. */
+  readonly retries?: number;
+  /** Start no task after the first that does not complete with exit status 0. Default false. */
+  readonly failFast?: boolean;
+  /** Aborting starts no more tasks, and asks those that run to end. */
+  readonly signal?: AbortSignal;
+  readonly onEvent?: (event: BatchEvent) => void;
+};
+
+/**
+ * Runs many tasks, each in a container of its own, and resolves to what became of them in the order of the list; the results are in `out`, as with `sandbox
+ * batch`. Everything is read and judged before anything starts: throws `BAD_BATCH`, `OUT_UNWRITABLE` and what is wrong with the options.
+ */
+export async function runBatch(options: BatchOptions): Promise<Summary> {
+  const { tasks: list, template, out, resume = false, jobs = 2, retries = 0, failFast = false, signal, onEvent, ...rest } = options;
+  const request: TaskRequest = { ...requestOf(rest), command: ["true"] };
+  const common = createJudge(request);
+  const output = await prepareOutput({ path: out, resume, isAlive: (writer) => judgeOwner(writer) === "alive" });
+  const interrupts = interruptsOf(signal);
+  const source = {
+    path: typeof list === "string" ? list : "-",
+    stdin: typeof list === "string" ? Readable.from([]) : linesOf(list),
+    template,
+  };
+  using tasks = await loadTasks({ source, judge: common.judge, out: output.out, signal: interrupts.gentle });
+  await using chosen = await chosenEngine(options);
+  using caller = openCaller();
+  await using engine = createPool(chosen.engine, { max: Math.min(jobs, Math.max(0, tasks.count - jobs)) });
+  const { secretSources, roots } = caller;
+  const report = await runLoaded({
+    ...{ jobs, retries, failFast, tasks, common, output, interrupts },
+    writer: currentOwner(),
+    context: { engine, keepOutput: true, secretSources, roots },
+    onEvent: onEvent ?? (() => undefined),
+  });
+  await writeSummary(report);
+  const rows: SummaryRow[] = [];
+  for await (const row of rowsOf(report)) rows.push(row);
+  return { ...headOf(report), tasks: rows };
+}
+
+/** As the command line would read them. */
+function linesOf(tasks: Iterable<BatchTask> | AsyncIterable<BatchTask>): Readable {
+  async function* lines(): AsyncGenerator<Buffer> {
+    for await (const task of tasks) yield Buffer.from(`${JSON.stringify(task)}\n`);
+  }
+  return Readable.from(lines());
+}

@@ -1,0 +1,49 @@
+import { Readable } from "node:stream";
+import { resolveTask } from "../policy/task.ts";
+import { createEventLog } from "../run/event-log.ts";
+import type { RunEvent } from "../run/events.ts";
+import type { RunResult } from "../run/result.ts";
+import { runTask as runResolved } from "../run/run-task.ts";
+import { openCaller } from "./caller.ts";
+import { interruptsOf } from "./interrupts.ts";
+import { chosenEngine } from "./open-engine.ts";
+import { type RunOptions, requestOf } from "./options.ts";
+
+export type TaskOptions = RunOptions & {
+  /** What the command reads. Default nothing. */
+  readonly stdin?: string | Uint8Array | AsyncIterable<string | Uint8Array>;
+  /** Aborting asks the command to end with SIGTERM, and ends everything after `killAfter`. */
+  readonly signal?: AbortSignal;
+  /** Takes output as it comes; the next piece waits for the returned promise. */
+  readonly onOutput?: (stream: "stdout" | "stderr", piece: Uint8Array) => Promise<void> | void;
+};
+
+/** Resolves to the result; `events` can be read while it runs, and later. */
+export type RunningTask = Promise<RunResult> & { readonly events: AsyncIterable<RunEvent> };
+
+/**
+ * Runs one task in one container: `const { reason, exit, stdout } = await runTask({ command: ["id"] })`. Rejects with a `SandboxError` for bad input and when
+ * there is no engine; what else can go wrong is the result's `reason` and `error`, and the container is destroyed in any case.
+ */
+export function runTask(options: TaskOptions): RunningTask {
+  const log = createEventLog();
+  const result = run(options, (event) => log.add(event)).finally(() => log.close());
+  return Object.assign(result, { events: log.events });
+}
+
+async function run(options: TaskOptions, onEvent: (event: RunEvent) => void): Promise<RunResult> {
+  const { stdin, signal, onOutput, ...rest } = options;
+  const task = resolveTask(requestOf(rest));
+  await using chosen = await chosenEngine(options);
+  using caller = openCaller();
+  return await runResolved(task, {
+    engine: chosen.engine,
+    keepOutput: true,
+    onEvent,
+    secretSources: caller.secretSources,
+    roots: caller.roots,
+    ...(stdin === undefined ? {} : { stdin: Readable.from(typeof stdin === "string" || stdin instanceof Uint8Array ? [stdin] : stdin) }),
+    ...(onOutput === undefined ? {} : { onOutput }),
+    interrupts: interruptsOf(signal),
+  });
+}
