@@ -74,7 +74,7 @@ export const benchmarks = [
   {
     name: "copy-in-large",
     what: `copy-in of ${(LARGE_FILES * LARGE_BYTES) / 1e6} MB in ${LARGE_FILES} files`,
-    pairs: 7,
+    pairs: 30,
     target: { of: "ratio", atMost: 1.2 },
     open: (bench) => open(bench, writeLargeFiles),
   },

@@ -18,7 +18,7 @@ export const benchmarks = [
     name: "stdout-bulk",
     what: `standard output, ${BYTES / 1e6} MB`,
     unit: "MB/s",
-    pairs: 7,
+    pairs: 30,
     target: { of: "ratio", atLeast: 0.9 },
     open: ({ image }) => ({
       a: {

@@ -7,6 +7,8 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -90,11 +92,26 @@ static bool zombie(void)
 /* Its parent is gone at once, so that it is left to process 1. */
 static bool orphan(void)
 {
-    pid_t child = fork();
-    if (child == 0)
-        _exit(fork() < 0);
+    int ends[2];
+    pid_t left = -1;
     int status;
-    return child > 0 && waitpid(child, &status, 0) == child && status == 0;
+    if (pipe(ends) != 0)
+        return false;
+    pid_t child = fork();
+    if (child == 0) {
+        left = fork();
+        if (left == 0)
+            _exit(0);
+        _exit(write(ends[1], &left, sizeof left) != sizeof left || left < 0);
+    }
+    close(ends[1]);
+    bool made = child > 0 && read(ends[0], &left, sizeof left) == sizeof left && left > 0;
+    close(ends[0]);
+    made = child > 0 && waitpid(child, &status, 0) == child && status == 0 && made;
+    /* Until it is reaped it still has its number; on a busy machine process 1 needs its turn for that. */
+    while (made && kill(left, 0) == 0)
+        sched_yield();
+    return made;
 }
 
 /* Outlives the command, in a session of its own, with the command's output still open. */
