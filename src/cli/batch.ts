@@ -36,8 +36,8 @@ export async function batch(invocation: Invocation, watchdog: ChildProcess): Pro
   const source = { path: invocation.words[0] ?? "", stdin: process.stdin, template: options.text("template") };
   using tasks = await loadTasks({ source, judge: common.judge, out: output.out, signal: interrupts.gentle });
   const direct = await connect(options, watchdog);
-  // No more ready than tasks that will find them so: the first ones can't.
-  const engine = createPool(direct, { max: Math.min(settings.jobs, Math.max(0, tasks.count - settings.jobs)) });
+  // One ready for every second lane keeps up with them; more would only take the CPU from what runs.
+  const engine = createPool(direct, { max: Math.ceil(settings.jobs / 2), total: tasks.count });
   // What an earlier batch left because its engine died too; nobody waits for it.
   pruneDeadOwners(engine).catch(() => undefined);
   const progress = createBatchProgress({ total: tasks.count, quiet: options.flag("quiet"), verbose: options.flag("verbose") });

@@ -9,6 +9,8 @@ import { makeReady, type ReadyContainer } from "./ready-container.ts";
 export type PoolOptions = {
   /** Most containers that wait at once; 0 for none. A waiting one takes about a megabyte of memory and no CPU. */
   readonly max: number;
+  /** How many will be asked for in all, where that is known: none is made ready beyond it. */
+  readonly total?: number;
 };
 
 /** An engine that has containers ready. Disposing destroys those that wait, and leaves the engine below open; `close` closes that too. */
@@ -31,7 +33,7 @@ const REFILL_MS = 25;
  * are the same. Each is used once, and one that died is never handed out. What an image reference stands for is looked up once: an image that gets
  * another content under the same name is noticed with `pull: always` only. Throws `USAGE` for a bad `max`.
  */
-export function createPool(engine: Engine, { max }: PoolOptions): Pool {
+export function createPool(engine: Engine, { max, total = Infinity }: PoolOptions): Pool {
   if (!Number.isSafeInteger(max) || max < 0)
     throw new SandboxError("USAGE", `The pool's max is ${max}, which is not a number of containers.`, "Write a whole number such as 4.");
   const images = new Map<string, Image>();
@@ -42,6 +44,7 @@ export function createPool(engine: Engine, { max }: PoolOptions): Pool {
   const work = new Set<Promise<unknown>>();
   const failures: SandboxError[] = [];
   let making = 0;
+  let lent = 0;
   let wanted: ContainerSpec | undefined;
   let isSteady = true;
   let refilling: NodeJS.Timeout | undefined;
@@ -91,6 +94,7 @@ export function createPool(engine: Engine, { max }: PoolOptions): Pool {
   function lend(container: Container, spec: ContainerSpec): Container {
     if (!canBePrepared(spec)) return container;
     demand.enter();
+    lent += 1;
     refilling ??= setTimeout(adjust, REFILL_MS).unref();
     let isInUse = true;
     const destroy: Container["destroy"] = async () => {
@@ -106,7 +110,7 @@ export function createPool(engine: Engine, { max }: PoolOptions): Pool {
     clearTimeout(refilling);
     refilling = undefined;
     if (closed || wanted === undefined) return;
-    const target = Math.min(max, Math.max(1, demand.peak()));
+    const target = Math.min(max, Math.max(1, demand.peak()), Math.max(0, total - lent));
     for (const surplus of waiting.slice(target)) discard(surplus);
     if (!isSteady) return;
     while (waiting.length + reserved.size + making < target) prepare(wanted);

@@ -53,7 +53,7 @@ export async function runBatch(options: BatchOptions): Promise<Summary> {
   using tasks = await loadTasks({ source, judge: common.judge, out: output.out, signal: interrupts.gentle });
   await using chosen = await chosenEngine(options);
   using caller = openCaller();
-  await using engine = createPool(chosen.engine, { max: Math.min(jobs, Math.max(0, tasks.count - jobs)) });
+  await using engine = createPool(chosen.engine, { max: Math.ceil(jobs / 2), total: tasks.count });
   const { secretSources, roots } = caller;
   const report = await runLoaded({
     ...{ jobs, retries, failFast, tasks, common, output, interrupts },

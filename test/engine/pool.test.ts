@@ -36,9 +36,9 @@ function note<T>(what: string, answer: Promise<T>): Promise<T> {
   return answer;
 }
 
-function open(max: number): Pool {
+function open(max: number, total?: number): Pool {
   asked = [];
-  const pool = createPool(watched, { max });
+  const pool = createPool(watched, { max, ...(total === undefined ? {} : { total }) });
   onTestFinished(() => pool[Symbol.asyncDispose]());
   return pool;
 }
@@ -167,6 +167,15 @@ describe("a pool", () => {
     await settling;
     await Promise.all([container, ...more].map((lent) => lent.destroy()));
     expect(await containersOfOwner(process.pid)).toEqual([]);
+  });
+
+  it("has none ready beyond the number that will be asked for in all", async () => {
+    const pool = open(4, 2);
+    await run(pool);
+    expect(await pool.settled()).toBe(1);
+    await run(pool);
+    expect(await pool.settled()).toBe(0);
+    expect(asked.filter((what) => what.startsWith("create"))).toHaveLength(2);
   });
 
   it.each([-1, 0.5, Number.NaN])("refuses a bound of %d", (max) => {
