@@ -96,7 +96,7 @@ export function createGate(options: GateOptions): Gate {
       book.fail(use, dialled.failure);
       return void connection.destroy();
     }
-    await relay(connection, dialled.socket, { meter: book.meter(use), head });
+    relay(connection, dialled.socket, { meter: book.meter(use), head });
   }
 
   return {

@@ -25,16 +25,26 @@ const MOST_ROWS = 1_000;
 
 export function createLedger(): Ledger {
   const rows = new Map<string, EgressRow>();
+
+  function add(id: string, key: RowKey): EgressRow {
+    const row = { ...key, why: null, connections: 0, requests: 0, bytesOut: 0, bytesIn: 0 };
+    rows.set(id, row);
+    return row;
+  }
+
   return {
     row(key) {
-      const wanted = rows.size < MOST_ROWS ? key : { ...key, host: "(others)", port: null, rule: null };
-      const id = JSON.stringify([key.host, key.port, key.rule, key.decision]);
-      const known = rows.get(id) ?? rows.get(JSON.stringify([wanted.host, wanted.port, wanted.rule, wanted.decision]));
+      const id = idOf(key);
+      const known = rows.get(id);
       if (known !== undefined) return known;
-      const row = { ...wanted, why: null, connections: 0, requests: 0, bytesOut: 0, bytesIn: 0 };
-      rows.set(JSON.stringify([wanted.host, wanted.port, wanted.rule, wanted.decision]), row);
-      return row;
+      if (rows.size < MOST_ROWS) return add(id, key);
+      const others = { ...key, host: "(others)", port: null, rule: null };
+      return rows.get(idOf(others)) ?? add(idOf(others), others);
     },
     rows: () => [...rows.values()],
   };
+}
+
+function idOf({ host, port, rule, decision }: RowKey): string {
+  return JSON.stringify([host, port, rule, decision]);
 }

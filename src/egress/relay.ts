@@ -1,6 +1,5 @@
 import { Socket } from "node:net";
 import type { Duplex, Readable, Writable } from "node:stream";
-import { finished } from "node:stream/promises";
 import { TLSSocket } from "node:tls";
 
 /** Counts bytes before they go on; `false` stops the connection, and those bytes go nowhere. */
@@ -11,9 +10,9 @@ export type Relaying = { readonly meter: Meter; readonly head?: Buffer | undefin
 
 /**
  * Carries bytes between the task and the world until both directions have ended. Each half closes by itself; a reset on one side is a reset on the
- * other. Resolves when it is over, however it ended.
+ * other.
  */
-export async function relay(inside: Duplex, outside: Duplex, { meter, head }: Relaying): Promise<void> {
+export function relay(inside: Duplex, outside: Duplex, { meter, head }: Relaying): void {
   inside.on("error", () => breakOff(outside));
   outside.on("error", () => inside.destroy());
   inside.on("close", () => {
@@ -26,7 +25,6 @@ export async function relay(inside: Duplex, outside: Duplex, { meter, head }: Re
   else if (meter.out(head.length)) outside.end(head);
   else inside.destroy();
   pump(outside, inside, meter.in);
-  await Promise.allSettled([finished(inside), finished(outside)]);
 }
 
 /** Tells the origin that this is no orderly end. With TLS, for which Node.js can't reset, the missing `close_notify` says it (RFC 8446 6.1). */

@@ -37,7 +37,7 @@ export async function openWebSocket(opening: WebSocketOpening): Promise<void> {
     socket.write(`HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n${linesOf(headers)}\r\n`);
     if (first.length > 0) outside.unshift(first);
     if (head.length > 0) socket.unshift(head);
-    await relay(socket, outside, { meter: book.meter(use) });
+    relay(socket, outside, { meter: book.meter(use) });
   } catch (error) {
     const refusal = error instanceof NotForwarded ? deny(opening, error.message) : bookFailure({ ...opening, failure: failureOf(error) });
     if (socket.writable) socket.end(encodeRefusal(refusal));
