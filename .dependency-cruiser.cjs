@@ -91,6 +91,13 @@ module.exports = {
       to: { path: "^src/", pathNot: "^src/(mcp|run|policy|output|core)/" },
     },
     {
+      name: "egress-is-judged-from-the-gate-down",
+      comment: "The gate hands a connection to http/; names, places, TLS, accounts and secrets know of neither.",
+      severity: "error",
+      from: { path: "^src/egress/(names|places|tls|accounts|secrets)/" },
+      to: { path: "^src/egress/(gate\\.ts|http/)" },
+    },
+    {
       name: "product-does-not-know-its-tests",
       severity: "error",
       from: { path: "^src/" },

@@ -69,7 +69,7 @@ function contextOf(engine: RunContext["engine"]): RunContext {
     keepOutput: true,
     secretSources: createSecretSources(process.env),
     roots: () => {
-      roots ??= import("../egress/host-roots.ts").then(({ readHostRoots }) => readHostRoots(process.env));
+      roots ??= import("../egress/tls/host-roots.ts").then(({ readHostRoots }) => readHostRoots(process.env));
       return roots;
     },
   };

@@ -37,7 +37,7 @@ export async function mcp(invocation: Invocation): Promise<number> {
         keepOutput: false,
         interrupts,
         secretSources: createSecretSources(process.env),
-        roots: async () => (await import("../egress/host-roots.ts")).readHostRoots(process.env),
+        roots: async () => (await import("../egress/tls/host-roots.ts")).readHostRoots(process.env),
       }),
     });
     return 0;

@@ -63,7 +63,7 @@ async function runOn(task: Task, options: Options, { presenter, interactive, wat
     interrupts,
     onLearned: learned.take,
     secretSources,
-    roots: async () => (await import("../egress/host-roots.ts")).readHostRoots(process.env),
+    roots: async () => (await import("../egress/tls/host-roots.ts")).readHostRoots(process.env),
     ...(interactive || !process.stdin.isTTY ? { stdin: process.stdin } : {}),
     ...(task.terminal ? { terminal } : {}),
   };

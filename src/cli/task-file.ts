@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { SandboxError, systemCode, toSandboxError } from "../core/errors.ts";
 import { parseDuration, parseSize } from "../core/units.ts";
-import { parseSecretSource } from "../egress/secret-flag.ts";
+import { parseSecretSource } from "../egress/secrets/secret-flag.ts";
 import type { RuleSpec, SecretRequest } from "../policy/egress-spec.ts";
 import { at } from "../policy/file/fault.ts";
 import { MAX_TASK_FILE, readTaskFile } from "../policy/file/read-task-file.ts";

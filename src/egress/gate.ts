@@ -1,20 +1,20 @@
 import type { Duplex } from "node:stream";
 import { systemCode } from "../core/errors.ts";
-import { type Book, type BookOptions, createBook } from "./book.ts";
-import { tlsAlert } from "./client-hello.ts";
-import { createDial, type Dial } from "./dial.ts";
-import { createHttpGate } from "./http-gate.ts";
-import { type Authority, createInterception } from "./interception.ts";
+import { type Book, type BookOptions, createBook } from "./accounts/book.ts";
+import type { EgressRow } from "./accounts/ledger.ts";
+import { createHttpGate } from "./http/http-gate.ts";
+import type { Origin } from "./http/request.ts";
+import { createUpstream } from "./http/upstream.ts";
 import type { Learner } from "./learner.ts";
-import type { EgressRow } from "./ledger.ts";
-import { createNames, type Listen } from "./names.ts";
-import { type Opening, readOpening } from "./opening.ts";
+import { createNames, type Listen } from "./names/names.ts";
+import { createDial, type Dial } from "./places/dial.ts";
+import type { Resolve } from "./places/resolver.ts";
 import { relay } from "./relay.ts";
-import type { Origin } from "./request.ts";
-import type { Resolve } from "./resolver.ts";
 import { needsInside, type Rule, rulesFor } from "./rule.ts";
-import type { Secrets } from "./secret.ts";
-import { createUpstream } from "./upstream.ts";
+import type { Secrets } from "./secrets/secret.ts";
+import { tlsAlert } from "./tls/client-hello.ts";
+import { type Authority, createInterception } from "./tls/interception.ts";
+import { type Opening, readOpening } from "./tls/opening.ts";
 
 /** One connection of the task, and the address of its own loopback that it went to. */
 export type TaskConnection = Duplex & { readonly target: { readonly address: string; readonly port: number } };

@@ -1,4 +1,4 @@
-import type { EgressRow } from "./ledger.ts";
+import type { EgressRow } from "./accounts/ledger.ts";
 
 /** The reasons of refusals that the caller can do something about, each with what can be done. */
 export const NO_RULE = "no rule allows it";

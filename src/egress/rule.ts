@@ -1,9 +1,9 @@
 import { SandboxError } from "../core/errors.ts";
 import type { RuleSpec } from "../policy/egress-spec.ts";
-import { type ByteBudget, createByteBudget } from "./byte-budget.ts";
-import { type HostPattern, isHostMatch, parseHostPattern } from "./host-pattern.ts";
-import { createRateLimit, parseRate, type RateLimit } from "./rate-limit.ts";
-import { type PathPattern, parsePathPattern } from "./request-path.ts";
+import { type ByteBudget, createByteBudget } from "./accounts/byte-budget.ts";
+import { createRateLimit, parseRate, type RateLimit } from "./accounts/rate-limit.ts";
+import { type PathPattern, parsePathPattern } from "./http/request-path.ts";
+import { type HostPattern, isHostMatch, parseHostPattern } from "./names/host-pattern.ts";
 
 /** A rule ready to judge with, and what of its budgets is used in this run. */
 export type Rule = Omit<RuleSpec, "host" | "methods" | "paths" | "rate" | "burst" | "maxBytes" | "maxConnections"> & {

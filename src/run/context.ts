@@ -1,5 +1,5 @@
 import type { Readable } from "node:stream";
-import type { SecretSources } from "../egress/secret-values.ts";
+import type { SecretSources } from "../egress/secrets/secret-values.ts";
 import type { Engine } from "../engine/port.ts";
 import type { LearnedRule } from "../policy/file/write-task-file.ts";
 import type { RunEvent } from "./events.ts";

@@ -1,9 +1,9 @@
 import { SandboxError } from "../core/errors.ts";
+import type { EgressRow } from "../egress/accounts/ledger.ts";
 import type { Learner } from "../egress/learner.ts";
-import type { EgressRow } from "../egress/ledger.ts";
 import type { Rule } from "../egress/rule.ts";
-import type { Secrets } from "../egress/secret.ts";
-import type { SecretSources } from "../egress/secret-values.ts";
+import type { Secrets } from "../egress/secrets/secret.ts";
+import type { SecretSources } from "../egress/secrets/secret-values.ts";
 import type { RunAuthority } from "../identity/run-authority.ts";
 import type { SecretRequest } from "../policy/egress-spec.ts";
 import type { LearnedRule } from "../policy/file/write-task-file.ts";
@@ -46,7 +46,7 @@ async function openSecrets(
   rules: readonly Rule[],
   sources: SecretSources | undefined,
 ): Promise<Secrets> {
-  const { planSecrets } = await import("../egress/secret-plan.ts");
+  const { planSecrets } = await import("../egress/secrets/secret-plan.ts");
   const secrets = await planSecrets(requests, rules, sources ?? NO_SOURCES);
   for (const request of requests) assertSet(request, sources ?? NO_SOURCES);
   return secrets;

@@ -59,8 +59,8 @@ export async function openEgress(record: RunRecord, plan: EgressPlan, live: Live
 async function makeGate(record: RunRecord, { rules, secrets, learner, authority }: EgressPlan, live: Live): Promise<Gate> {
   const [{ createGate }, { createResolver }, { createByteBudget }] = await Promise.all([
     import("../egress/gate.ts"),
-    import("../egress/resolver.ts"),
-    import("../egress/byte-budget.ts"),
+    import("../egress/places/resolver.ts"),
+    import("../egress/accounts/byte-budget.ts"),
   ]);
   const { task, ending, emit } = record;
   const limit = task.egress.maxBytes;

@@ -1,5 +1,5 @@
 import type { ErrorReport } from "../core/errors.ts";
-import type { EgressEvent } from "../egress/book.ts";
+import type { EgressEvent } from "../egress/accounts/book.ts";
 import type { RunResult } from "./result.ts";
 
 /** What happens during a run, in order. `t` is ISO 8601 in UTC with milliseconds. */

@@ -1,5 +1,5 @@
 import { SandboxError, toSandboxError } from "../core/errors.ts";
-import type { EgressRow } from "../egress/ledger.ts";
+import type { EgressRow } from "../egress/accounts/ledger.ts";
 import { inodesOf, WORKSPACE } from "../engine/posture.ts";
 import type { Artifact } from "../files/collect.ts";
 import type { Refusal } from "../files/scan-workspace.ts";

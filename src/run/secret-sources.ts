@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import type { SecretSources } from "../egress/secret-values.ts";
+import type { SecretSources } from "../egress/secrets/secret-values.ts";
 import { createSourceCommands } from "./source-commands.ts";
 
 /** Values come from this process and its machine. Disposing of it ends the commands that still run. */

@@ -12,7 +12,7 @@ export function openCaller(): Required<Pick<RunContext, "secretSources" | "roots
   const secretSources = createSecretSources(env);
   return {
     secretSources,
-    roots: async () => (await import("../egress/host-roots.ts")).readHostRoots(env),
+    roots: async () => (await import("../egress/tls/host-roots.ts")).readHostRoots(env),
     [Symbol.dispose]: () => secretSources[Symbol.dispose](),
   };
 }

@@ -1,4 +1,4 @@
-import { parseSecretFlag } from "../egress/secret-flag.ts";
+import { parseSecretFlag } from "../egress/secrets/secret-flag.ts";
 import type { Engine } from "../engine/port.ts";
 import type { SecretRequest } from "../policy/egress-spec.ts";
 import type { SandboxRequest, TaskRequest } from "../policy/task.ts";

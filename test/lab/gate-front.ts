@@ -1,15 +1,15 @@
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 import { connect as connectTls, type TLSSocket } from "node:tls";
-import type { EgressEvent } from "../../src/egress/book.ts";
-import { createByteBudget } from "../../src/egress/byte-budget.ts";
+import type { EgressEvent } from "../../src/egress/accounts/book.ts";
+import { createByteBudget } from "../../src/egress/accounts/byte-budget.ts";
+import type { EgressRow } from "../../src/egress/accounts/ledger.ts";
 import { createGate } from "../../src/egress/gate.ts";
-import type { EgressRow } from "../../src/egress/ledger.ts";
 import { compileRules } from "../../src/egress/rule.ts";
-import type { Secrets } from "../../src/egress/secret.ts";
+import type { Secrets } from "../../src/egress/secrets/secret.ts";
 import { createRunAuthority } from "../../src/identity/run-authority.ts";
 import { parseAllow, type RuleSpec } from "../../src/policy/egress-spec.ts";
-import { query, readReply, wireName } from "../egress/dns-bytes.ts";
+import { query, readReply, wireName } from "../egress/names/dns-bytes.ts";
 
 /** The gate of a run with the guest's place taken by ports of this machine: whoever connects there is the task. */
 export type GateFront = AsyncDisposable & {
