@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { chmod, mkdir, symlink, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
+import { setTimeout as delay } from "node:timers/promises";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { SandboxError } from "../../src/core/errors.ts";
@@ -11,6 +12,7 @@ import { findEngine, nothingFound, type Place } from "../../src/engine/find-engi
 import { type TempDirectory, tempDirectory } from "../lab/temp-directory.ts";
 import { answer, BEHAVIOURS, fakeEngine, VERSION } from "./fake-engine.ts";
 
+const PATIENCE_MS = 10_000;
 const GOOD = (socket: { end(text: string): unknown }): void => void socket.end(answer(200, JSON.stringify(VERSION)));
 
 describe("the search for an engine", () => {
@@ -60,15 +62,16 @@ describe("the search for an engine", () => {
     ["error500", "NOT_AN_ENGINE"],
     ["otherJson", "NOT_AN_ENGINE"],
     ["halfBody", "ENGINE_LOST"],
-  ] as const)("never replaces a named engine: one that is %s fails with %s within 4 s", async (behaviour, code) => {
-    await using fake = await fakeEngine(home, BEHAVIOURS[behaviour]);
-    const started = performance.now();
-    await expect(find({ env: { DOCKER_HOST: `unix://${fake.path}` } })).rejects.toMatchObject({
-      code,
-      message: expect.stringContaining(fake.path),
-    });
-    expect(performance.now() - started).toBeLessThan(4_000);
-  });
+  ] as const)(
+    "never replaces a named engine: one that is %s fails with %s before anybody takes it for hanging",
+    async (behaviour, code) => {
+      await using fake = await fakeEngine(home, BEHAVIOURS[behaviour]);
+      // Timers of one process expire in their order, however busy the machine is.
+      const late = delay(PATIENCE_MS, "late", { ref: false });
+      const found = find({ env: { DOCKER_HOST: `unix://${fake.path}` } });
+      await expect(Promise.race([found, late])).rejects.toMatchObject({ code, message: expect.stringContaining(fake.path) });
+    },
+  );
 
   it("says that nothing is there, that nothing listens, and that it may not be used", async () => {
     await expect(find({ host: `unix://${home.join("none.sock")}` })).rejects.toMatchObject({ code: "NO_ENGINE" });

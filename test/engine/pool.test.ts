@@ -83,7 +83,8 @@ describe("a pool", () => {
       ["x\n", true],
     ]);
     expect(second.run).toBe(prepared);
-    expect(atOutput).toEqual([]);
+    // The pool may be making the next one already.
+    expect(atOutput?.filter((what) => what.startsWith("find") || what.endsWith(second.run))).toEqual([]);
     expect(await stateOf(containerName(second.run))).toBeUndefined();
     await pool.settled();
     expect((await run(pool)).run).not.toBe(second.run);
