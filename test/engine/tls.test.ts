@@ -9,6 +9,9 @@ import { type TempDirectory, tempDirectory } from "../lab/temp-directory.ts";
 import { makeCertificate, startTlsProxy } from "../lab/tls-proxy.ts";
 import { answer } from "./fake-engine.ts";
 
+/** Milliseconds, less than any that an engine is waited for. */
+const NO_TIMEOUT = 3_000;
+
 describe("an engine behind TLS", () => {
   let files: TempDirectory;
   let proxy: Awaited<ReturnType<typeof startTlsProxy>>;
@@ -57,15 +60,18 @@ describe("an engine behind TLS", () => {
     ["stranger", "trusts another authority", "cannot be trusted"],
     ["none", "has no file at all", "cannot be trusted"],
     ["torn", "has a key of another certificate", "cannot be used"],
-  ])("tells a client with the files of %j, which %s, what stands in the way within a second", async (certificates, _why, message) => {
-    const started = performance.now();
-    expect(await failure(proxy.host, tlsOf(certificates))).toMatchObject({
-      code: "ENGINE_REFUSED",
-      message: expect.stringContaining(message),
-      hint: expect.stringContaining("DOCKER_CERT_PATH"),
-    });
-    expect(performance.now() - started).toBeLessThan(1_000);
-  });
+  ])(
+    "tells a client with the files of %j, which %s, what stands in the way without waiting for a timeout",
+    async (certificates, _why, message) => {
+      const started = performance.now();
+      expect(await failure(proxy.host, tlsOf(certificates))).toMatchObject({
+        code: "ENGINE_REFUSED",
+        message: expect.stringContaining(message),
+        hint: expect.stringContaining("DOCKER_CERT_PATH"),
+      });
+      expect(performance.now() - started).toBeLessThan(NO_TIMEOUT);
+    },
+  );
 
   it("is not believed when its certificate names another machine", async () => {
     await using elsewhere = await startTlsProxy(files, "elsewhere");
