@@ -1,33 +1,17 @@
 import { z } from "zod";
-import type { Summary } from "./summary.ts";
+import { exitSchema } from "../run/result-schema.ts";
+import { RUN_REASONS } from "../run/run-reason.ts";
+import type { BatchReason, Summary } from "./summary.ts";
 
-/** Reasons that a run can have (see the result), and one more: the batch ended before the task's turn. */
-export const BATCH_REASONS = [
-  "completed",
-  "timeout",
-  "oom",
-  "killed",
-  "output-limit",
-  "egress-limit",
-  "denied",
-  "waiting",
-  "interrupted",
-  "engine-lost",
-  "failed",
-  "not-run",
-] as const;
+/** Reasons that a run can have, and one more: the batch ended before the task's turn. */
+export const BATCH_REASONS = [...RUN_REASONS, "not-run"] as const satisfies readonly BatchReason[];
 
 const count = z.number().int().nonnegative();
-
-const exit = z.strictObject({
-  code: z.number().int().min(0).max(255).nullable().describe("Exit status of the command, null when it did not exit by itself."),
-  signal: z.string().nullable().describe("Signal that the command died of, such as SIGKILL."),
-});
 
 const rowSchema = z.strictObject({
   id: z.string(),
   reason: z.enum(BATCH_REASONS).describe("Why the run ended, or not-run."),
-  exit,
+  exit: exitSchema,
   durations: z
     .strictObject({ total: z.number().nonnegative(), execute: z.number().nonnegative() })
     .describe("Milliseconds of the last run, and of its command."),
@@ -61,7 +45,7 @@ const finishedSchema = z.object({
   reason: z.enum(BATCH_REASONS),
   detail: z.string(),
   error: z.object({ code: z.string() }).optional(),
-  exit,
+  exit: exitSchema,
   started: z.iso.datetime(),
   ended: z.iso.datetime(),
   phases: z.object({ execute: z.number() }),

@@ -1,4 +1,5 @@
-import type { ExitResult, RunReason } from "../run/result.ts";
+import type { ExitResult } from "../run/result.ts";
+import type { RunReason } from "../run/run-reason.ts";
 
 /** Why a task ended: a run's reasons, and `not-run` where the batch ended before the task's turn. */
 export type BatchReason = RunReason | "not-run";

@@ -1,22 +1,9 @@
 import type { ErrorReport, SandboxError } from "../core/errors.ts";
 import { ERROR_STATUS } from "../core/errors.ts";
-
-/** Why a run ended. The first reason wins and is the one reported. */
-export type Reason =
-  | "completed"
-  | "timeout"
-  | "oom"
-  | "killed"
-  | "output-limit"
-  | "egress-limit"
-  | "denied"
-  | "waiting"
-  | "interrupted"
-  | "engine-lost"
-  | "failed";
+import type { RunReason } from "./run-reason.ts";
 
 export type Ending = {
-  readonly reason: Reason;
+  readonly reason: RunReason;
   /** One sentence for people. */
   readonly detail: string;
   readonly error?: ErrorReport;

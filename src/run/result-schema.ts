@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { RunResult } from "./result.ts";
+import { RUN_REASONS } from "./run-reason.ts";
 
 /** The shape of a `RunResult`, for its JSON Schema and the reference. */
 const count = z.number().int().nonnegative();
@@ -25,35 +26,24 @@ const stream = z
   })
   .describe("Standard output or standard error, kept up to 1 MiB.");
 
+/** The shape of an `ExitResult`. */
+export const exitSchema = z
+  .strictObject({
+    code: z.number().int().min(0).max(255).nullable().describe("Exit status of the command, null when it did not exit by itself."),
+    signal: z.string().nullable().describe("Signal that the command died of, such as SIGKILL."),
+  })
+  .describe("How the command's first process ended.");
+
 const resultSchema = z
   .strictObject({
     schema: z.literal("sandbox.result/1"),
     run: z.string().describe("Id of the run."),
     task: z.string().nullable().describe("Id of the task file, when the run came from one."),
     labels: z.record(z.string(), z.string()),
-    reason: z
-      .enum([
-        "completed",
-        "timeout",
-        "oom",
-        "killed",
-        "output-limit",
-        "egress-limit",
-        "denied",
-        "waiting",
-        "interrupted",
-        "engine-lost",
-        "failed",
-      ])
-      .describe("Why the run ended; the first reason wins."),
+    reason: z.enum(RUN_REASONS).describe("Why the run ended; the first reason wins."),
     detail: z.string().describe("The reason in one sentence."),
     error: z.strictObject({ code: z.string(), message: z.string(), hint: z.string() }).optional(),
-    exit: z
-      .strictObject({
-        code: z.number().int().min(0).max(255).nullable().describe("Exit status of the command, null when it did not exit by itself."),
-        signal: z.string().nullable().describe("Signal that the command died of, such as SIGKILL."),
-      })
-      .describe("How the command's first process ended."),
+    exit: exitSchema,
     image: z.strictObject({
       ref: z.string(),
       digest: z.string().nullable().describe("Registry digest, or the content id of an image that never was in a registry."),

@@ -1,3 +1,5 @@
+import type { RunReason } from "./run-reason.ts";
+
 /** The result of one run, `sandbox.result/1`: what `--json` prints. Times are ISO 8601 in UTC. */
 export type RunResult = {
   readonly schema: "sandbox.result/1";
@@ -37,19 +39,6 @@ export type RunResult = {
   /** What shows it: `engine-removed`, `engine-404`, `never-created`, `kept`, or why it can't be shown. */
   readonly proof: string;
 };
-
-export type RunReason =
-  | "completed"
-  | "timeout"
-  | "oom"
-  | "killed"
-  | "output-limit"
-  | "egress-limit"
-  | "denied"
-  | "waiting"
-  | "interrupted"
-  | "engine-lost"
-  | "failed";
 
 /** `code` is null when the command did not exit by itself; `signal` is what it died of, such as SIGKILL. */
 export type ExitResult = { readonly code: number | null; readonly signal: string | null };

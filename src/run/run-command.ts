@@ -12,12 +12,13 @@ import type { TerminalSize } from "./context.ts";
 import { armDeadline } from "./deadline.ts";
 import type { Plan } from "./decide.ts";
 import { endingOfExit, endingOfFailure, oomKills } from "./diagnose.ts";
-import { createEndingRace, type EndingRace, type Reason } from "./ending.ts";
+import { createEndingRace, type EndingRace } from "./ending.ts";
 import { feedInput } from "./feed-input.ts";
 import { firstOf } from "./first-of.ts";
 import { createOutputMeter } from "./output-meter.ts";
 import type { RunRecord } from "./record.ts";
 import type { StreamResult } from "./result.ts";
+import type { RunReason } from "./run-reason.ts";
 
 /** What one command in an open sandbox may be given; what is left out is as the sandbox has it. */
 export type ExecOptions = {
@@ -42,7 +43,7 @@ export type ExecOptions = {
 
 /** How one command went: the same words as in a run's result. */
 export type ExecResult = {
-  readonly reason: Reason;
+  readonly reason: RunReason;
   /** The reason in one sentence. */
   readonly detail: string;
   readonly exit: { readonly code: number | null; readonly signal: string | null };
