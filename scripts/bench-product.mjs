@@ -10,7 +10,7 @@ const ENTRIES = {
   connect: "src/engine/find-engine.ts",
   pool: "src/engine/pool.ts",
   ids: "src/core/ids.ts",
-  task: "src/policy/task.ts",
+  "resolve-task": "src/policy/resolve-task.ts",
   "run-task": "src/run/run-task.ts",
   record: "src/run/record.ts",
   decide: "src/run/decide.ts",

@@ -2,7 +2,10 @@ import { SandboxError } from "../core/errors.ts";
 import { formatDuration, formatSize } from "../core/units.ts";
 import { artifactRoots } from "../files/outputs.ts";
 import { narrowEgress } from "../policy/narrow-egress.ts";
-import { type Quotas, resolveTask, type Task, type TaskRequest } from "../policy/task.ts";
+import type { Quotas } from "../policy/quotas.ts";
+import { resolveTask } from "../policy/resolve-task.ts";
+import type { Task } from "../policy/task.ts";
+import type { TaskRequest } from "../policy/task-request.ts";
 import type { BatchTask } from "./batch-task.ts";
 
 /** What a batch was given for all its tasks: flags, and a task file below them. */

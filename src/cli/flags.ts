@@ -1,4 +1,5 @@
-import { DEFAULT_IMAGE, DEFAULT_QUOTAS, DEFAULT_UID } from "../policy/task.ts";
+import { DEFAULT_QUOTAS } from "../policy/quotas.ts";
+import { DEFAULT_IMAGE, DEFAULT_UID } from "../policy/resolve-task.ts";
 
 /** One flag of the command line: the parser, `--help` and the reference are all made from these tables. */
 export type Flag = {

@@ -2,7 +2,7 @@ import { SandboxError, toSandboxError } from "../core/errors.ts";
 import { pruneDeadOwners } from "../engine/reaper.ts";
 import { serveMcp } from "../mcp/serve.ts";
 import { sanitiseLine } from "../output/sanitise.ts";
-import { resolveSandbox } from "../policy/task.ts";
+import { resolveSandbox } from "../policy/resolve-task.ts";
 import type { RunContext } from "../run/context.ts";
 import { createSecretSources } from "../run/secret-sources.ts";
 import { connect } from "./connect.ts";

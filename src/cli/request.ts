@@ -1,4 +1,4 @@
-import type { TaskRequest } from "../policy/task.ts";
+import type { TaskRequest } from "../policy/task-request.ts";
 import { readEnvironment } from "./environment.ts";
 import { type Options, parsePair } from "./options.ts";
 import { readSecrets } from "./secrets.ts";

@@ -1,7 +1,8 @@
 import type { ChildProcess } from "node:child_process";
 import { SandboxError } from "../core/errors.ts";
 import { pruneDeadOwners } from "../engine/reaper.ts";
-import { resolveTask, type Task } from "../policy/task.ts";
+import { resolveTask } from "../policy/resolve-task.ts";
+import type { Task } from "../policy/task.ts";
 import type { RunContext } from "../run/context.ts";
 import { exitStatusOf } from "../run/exit-status.ts";
 import type { RunResult } from "../run/result.ts";

@@ -7,7 +7,7 @@ import type { RuleSpec, SecretRequest } from "../policy/egress-spec.ts";
 import { at } from "../policy/file/fault.ts";
 import { MAX_TASK_FILE, readTaskFile } from "../policy/file/read-task-file.ts";
 import type { FileRule, FileSecret, SandboxKey, TaskFile } from "../policy/file/task-file.ts";
-import type { TaskRequest } from "../policy/task.ts";
+import type { TaskRequest } from "../policy/task-request.ts";
 
 /**
  * Completes a request with what a task file says. Flags override the file where that narrows it: what widens it is refused. Throws `BAD_TASK_FILE`,

@@ -3,7 +3,7 @@ import { SandboxError } from "../core/errors.ts";
 import type { Engine, Image } from "../engine/port.ts";
 import { inodesOf, type Posture, resolvePosture } from "../engine/posture.ts";
 import type { Workspace } from "../files/scan-workspace.ts";
-import { DEFAULT_IMAGE } from "../policy/task.ts";
+import { DEFAULT_IMAGE } from "../policy/resolve-task.ts";
 import type { RunContext } from "./context.ts";
 import { type EgressPlan, planEgress } from "./egress-plan.ts";
 import type { RunRecord } from "./record.ts";

@@ -1,4 +1,4 @@
-import { resolveSandbox } from "../policy/task.ts";
+import { resolveSandbox } from "../policy/resolve-task.ts";
 import { openSandbox, type Sandbox } from "../run/open-sandbox.ts";
 import { openCaller } from "./caller.ts";
 import { chosenEngine } from "./open-engine.ts";

@@ -1,7 +1,7 @@
 import { parseSecretFlag } from "../egress/secrets/secret-flag.ts";
 import type { Engine } from "../engine/port.ts";
 import type { SecretRequest } from "../policy/egress-spec.ts";
-import type { SandboxRequest, TaskRequest } from "../policy/task.ts";
+import type { SandboxRequest, TaskRequest } from "../policy/task-request.ts";
 
 /** Which engine to use, and what every call takes beside its task. */
 export type EngineChoice = {

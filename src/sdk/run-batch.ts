@@ -9,7 +9,7 @@ import type { Summary, SummaryRow } from "../batch/summary.ts";
 import { headOf, rowsOf, writeSummary } from "../batch/write-summary.ts";
 import { currentOwner, judgeOwner } from "../engine/ownership.ts";
 import { createPool } from "../engine/pool.ts";
-import type { TaskRequest } from "../policy/task.ts";
+import type { TaskRequest } from "../policy/task-request.ts";
 import { openCaller } from "./caller.ts";
 import { interruptsOf } from "./interrupts.ts";
 import { chosenEngine } from "./open-engine.ts";

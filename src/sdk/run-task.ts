@@ -1,5 +1,5 @@
 import { Readable } from "node:stream";
-import { resolveTask } from "../policy/task.ts";
+import { resolveTask } from "../policy/resolve-task.ts";
 import { createEventLog } from "../run/event-log.ts";
 import type { RunEvent } from "../run/events.ts";
 import type { RunResult } from "../run/result.ts";

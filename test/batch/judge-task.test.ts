@@ -3,7 +3,7 @@ import type { BatchTask } from "../../src/batch/batch-task.ts";
 import { createJudge } from "../../src/batch/judge-task.ts";
 import { digestTask } from "../../src/batch/task-digest.ts";
 import type { SecretRequest } from "../../src/policy/egress-spec.ts";
-import type { TaskRequest } from "../../src/policy/task.ts";
+import type { TaskRequest } from "../../src/policy/task-request.ts";
 
 type Flags = Omit<TaskRequest, "command">;
 type Line = Omit<BatchTask, "id" | "command">;

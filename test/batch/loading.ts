@@ -3,7 +3,7 @@ import { Readable } from "node:stream";
 import type { BatchTask } from "../../src/batch/batch-task.ts";
 import { createJudge } from "../../src/batch/judge-task.ts";
 import { loadTasks } from "../../src/batch/load-tasks.ts";
-import type { TaskRequest } from "../../src/policy/task.ts";
+import type { TaskRequest } from "../../src/policy/task-request.ts";
 import { tempDirectory } from "../lab/temp-directory.ts";
 
 export type List = {

@@ -2,7 +2,8 @@ import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vites
 import { containerName } from "../../src/engine/ownership.ts";
 import { createPool, type Pool } from "../../src/engine/pool.ts";
 import type { ContainerSpec, Engine, Image } from "../../src/engine/port.ts";
-import { resolveTask, type TaskRequest } from "../../src/policy/task.ts";
+import { resolveTask } from "../../src/policy/resolve-task.ts";
+import type { TaskRequest } from "../../src/policy/task-request.ts";
 import type { RunResult } from "../../src/run/result.ts";
 import { runTask } from "../../src/run/run-task.ts";
 import { dockerCli } from "../lab/engine-api.ts";

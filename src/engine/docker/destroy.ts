@@ -2,7 +2,7 @@ import { SandboxError } from "../../core/errors.ts";
 import type { Destroyed } from "../port.ts";
 import { ASK_TIMEOUT, type Client } from "./client.ts";
 import { messageOf, toEngineError } from "./engine-error.ts";
-import { flagAt, objectAt } from "./json.ts";
+import { flagAt, numberAt, objectAt } from "./json.ts";
 
 /** A container to be destroyed. `removal` resolves with `true` once the engine said by itself that the container is gone. */
 export type Doomed = {
@@ -52,6 +52,16 @@ export async function stopContainer(client: Client, id: string): Promise<Destroy
   const [, answer] = await Promise.all([kill(client, id), stopped]);
   if (answer.status === 200) return { destroyed: false, proof: "kept" };
   throw stillThere(id, messageOf(answer));
+}
+
+/** The exit status of process 1 once the container is gone; `undefined` when the engine could not say that it is. */
+export async function waitForRemoval(client: Client, id: string): Promise<number | undefined> {
+  try {
+    const answer = await client.ask({ method: "POST", path: `/containers/${id}/wait`, query: { condition: "removed" } });
+    return answer.status === 200 ? numberAt(answer.body, "StatusCode") : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 async function remove(client: Client, { id, deadline }: { readonly id: string; readonly deadline: number }): Promise<Step> {

@@ -4,7 +4,7 @@ import type { Engine, EngineInfo } from "../port.ts";
 import type { Watchdog } from "../watchdog.ts";
 import type { Client } from "./client.ts";
 import { listContainers, removeRun } from "./containers.ts";
-import { createContainer, type Workshop } from "./docker-container.ts";
+import { createContainer } from "./docker-container.ts";
 import { createImageStore } from "./docker-images.ts";
 import { notAnEngine } from "./engine-error.ts";
 import { readFacts } from "./facts.ts";
@@ -12,6 +12,7 @@ import { removeUnusedGuests } from "./guest-leftovers.ts";
 import { findGuestVolume } from "./guest-volume.ts";
 import { type FindRegistryAuth, findImage, pullImage } from "./images.ts";
 import { isJson, optionalStringAt } from "./json.ts";
+import type { Workshop } from "./make-container.ts";
 import { type Dialect, dialectOf } from "./podman.ts";
 import { needsTls } from "./tls-error.ts";
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { resolveTask, type TaskRequest } from "../../src/policy/task.ts";
+import { resolveTask } from "../../src/policy/resolve-task.ts";
+import type { TaskRequest } from "../../src/policy/task-request.ts";
 
 const resolve = (request: Partial<TaskRequest>) => resolveTask({ command: ["true"], ...request });
 
