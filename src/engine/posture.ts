@@ -26,16 +26,10 @@ export type Tmpfs = { readonly path: string; readonly bytes: number; readonly in
 /** A host directory or file, judged by `resolveMount`; `source` is its real path. */
 export type BindMount = { readonly source: string; readonly target: string; readonly writable: boolean };
 
-export type PostureRequest = {
-  readonly user: { readonly uid: number; readonly gid: number };
-  readonly hostname: string;
-  readonly runtime: string | undefined;
-  readonly memoryBytes: number;
-  readonly cpus: number;
-  readonly pids: number;
+/** What a task may choose of it. */
+export type PostureRequest = Pick<Posture, "user" | "hostname" | "runtime" | "memoryBytes" | "cpus" | "pids" | "mounts"> & {
   readonly workspaceBytes: number;
   readonly tmpBytes: number;
-  readonly mounts: readonly BindMount[];
   /** Paths that the image declares as volumes: each is covered by a small tmpfs, so that the engine makes none. */
   readonly imageVolumes: readonly string[];
 };

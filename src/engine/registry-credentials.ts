@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { SandboxError, systemCode } from "../core/errors.ts";
-import { isJson, type Json } from "./docker/json.ts";
+import { isJson, type Json, parseJson } from "./docker/json.ts";
 import type { DockerHome } from "./docker-context.ts";
 
 /** A login for one registry; `registry` is its name as the docker CLI keeps it. */
@@ -184,16 +184,6 @@ function textAt(value: Json, key: string, source: Source): string | undefined {
 /** Registries can have the names of what every object has. */
 function memberOf(value: Json, key: string): unknown {
   return Object.hasOwn(value, key) ? value[key] : undefined;
-}
-
-/** What a parser says about a text quotes it, so that its error goes no further. */
-function parseJson(text: string): Json | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    return isJson(value) ? value : undefined;
-  } catch {
-    return undefined;
-  }
 }
 
 function brokenConfig({ registry, path }: Source, what: string): SandboxError {

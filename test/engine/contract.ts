@@ -7,8 +7,7 @@ import { createRunId } from "../../src/core/ids.ts";
 import { connectEngine } from "../../src/engine/find-engine.ts";
 import { containerName, currentOwner, ownershipLabels } from "../../src/engine/ownership.ts";
 import type { Container, Engine, Image } from "../../src/engine/port.ts";
-import type { TempDirectory } from "../lab/temp-directory.ts";
-import { searchFor, specFor, standInGuest } from "./stand-in.ts";
+import { openStandInEngine, searchFor, specFor, standInGuest } from "./stand-in.ts";
 
 /** The engine that the contract is tried on, and how to look at it past the product. */
 export type Subject = AsyncDisposable & {
@@ -26,19 +25,16 @@ export type Subject = AsyncDisposable & {
 export function engineContract(name: string, open: () => Promise<Subject>): void {
   describe(`an engine: ${name}`, () => {
     let subject: Subject;
-    let guest: TempDirectory;
-    let engine: Engine;
+    let engine: Engine & AsyncDisposable;
     let image: Image;
 
     beforeAll(async () => {
       subject = await open();
-      guest = await standInGuest();
-      engine = await connectEngine(searchFor(subject.host, guest));
+      engine = await openStandInEngine(subject.host);
       image = await found(engine, subject.imageRef);
     });
     afterAll(async () => {
-      engine.close();
-      await guest[Symbol.asyncDispose]();
+      await engine[Symbol.asyncDispose]();
       await subject[Symbol.asyncDispose]();
     });
 

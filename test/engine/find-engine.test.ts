@@ -4,13 +4,14 @@ import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { chmod, mkdir, symlink, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
+import { dirname } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { SandboxError } from "../../src/core/errors.ts";
 import { findEngine, nothingFound, type Place } from "../../src/engine/find-engine.ts";
 import { type TempDirectory, tempDirectory } from "../lab/temp-directory.ts";
-import { answer, BEHAVIOURS, fakeEngine, VERSION } from "./fake-engine.ts";
+import { answer, BEHAVIOURS, openScriptedEngine, VERSION } from "./scripted-engine.ts";
 
 const PATIENCE_MS = 10_000;
 const GOOD = (socket: { end(text: string): unknown }): void => void socket.end(answer(200, JSON.stringify(VERSION)));
@@ -39,10 +40,10 @@ describe("the search for an engine", () => {
   }
 
   it("takes the named host before DOCKER_HOST, that before DOCKER_CONTEXT, and that before the current context", async () => {
-    await using first = await fakeEngine(home, GOOD);
-    await using second = await fakeEngine(home, GOOD);
-    await using third = await fakeEngine(home, GOOD);
-    await using fourth = await fakeEngine(home, GOOD);
+    await using first = await openScriptedEngine(GOOD);
+    await using second = await openScriptedEngine(GOOD);
+    await using third = await openScriptedEngine(GOOD);
+    await using fourth = await openScriptedEngine(GOOD);
     await context("third", `unix://${third.path}`);
     await context("fourth", `unix://${fourth.path}`);
     await writeFile(home.join(".docker/config.json"), JSON.stringify({ currentContext: "fourth" }));
@@ -65,7 +66,7 @@ describe("the search for an engine", () => {
   ] as const)(
     "never replaces a named engine: one that is %s fails with %s before anybody takes it for hanging",
     async (behaviour, code) => {
-      await using fake = await fakeEngine(home, BEHAVIOURS[behaviour]);
+      await using fake = await openScriptedEngine(BEHAVIOURS[behaviour]);
       // Timers of one process expire in their order, however busy the machine is.
       const late = delay(PATIENCE_MS, "late", { ref: false });
       const found = find({ env: { DOCKER_HOST: `unix://${fake.path}` } });
@@ -85,9 +86,9 @@ describe("the search for an engine", () => {
   });
 
   it("hints at the docker group when the socket belongs to others", async () => {
-    await using fake = await fakeEngine(home, GOOD);
+    await using fake = await openScriptedEngine(GOOD);
     await chmod(fake.path, 0o600);
-    await chmod(home.path, 0o711);
+    await chmod(dirname(fake.path), 0o711);
     const probe = `require("node:http").get({ socketPath: ${JSON.stringify(fake.path)} }).on("error", (e) => console.log(e.code))`;
     const { stdout } = await promisify(execFile)(process.execPath, ["-e", probe], { uid: 65534, gid: 65534 });
     expect(stdout.trim()).toBe("EACCES");
@@ -126,7 +127,7 @@ describe("the search for an engine", () => {
 
   it("finds an engine at one of the usual places by itself, Docker's own first", async () => {
     await using runtime = await tempDirectory();
-    await using fake = await fakeEngine(runtime, GOOD);
+    await using fake = await openScriptedEngine(GOOD);
     await symlink(fake.path, runtime.join("docker.sock"));
     const env = { XDG_RUNTIME_DIR: runtime.path };
     const usual = existsSync("/var/run/docker.sock") ? "/var/run/docker.sock" : runtime.join("docker.sock");

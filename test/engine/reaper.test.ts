@@ -2,26 +2,19 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { createRunId } from "../../src/core/ids.ts";
-import { connectEngine } from "../../src/engine/find-engine.ts";
 import { containerName, currentOwner, ownershipLabels } from "../../src/engine/ownership.ts";
 import type { Engine, Owner } from "../../src/engine/port.ts";
 import { pruneDeadOwners } from "../../src/engine/reaper.ts";
-import { askEngine, dockerCli, engineSocket } from "../lab/engine-api.ts";
+import { askEngine, dockerCli } from "../lab/engine-api.ts";
 import { TEST_IMAGES } from "../lab/images.ts";
-import type { TempDirectory } from "../lab/temp-directory.ts";
-import { searchFor, standInGuest } from "./stand-in.ts";
+import { openStandInEngine } from "./stand-in.ts";
 
 describe("pruning", () => {
-  let guest: TempDirectory;
-  let engine: Engine;
+  let engine: Engine & AsyncDisposable;
   beforeAll(async () => {
-    guest = await standInGuest();
-    engine = await connectEngine(searchFor(`unix://${engineSocket()}`, guest));
+    engine = await openStandInEngine();
   });
-  afterAll(async () => {
-    engine.close();
-    await guest[Symbol.asyncDispose]();
-  });
+  afterAll(() => engine[Symbol.asyncDispose]());
 
   async function deadOwner(): Promise<Owner> {
     const child = spawn("true");

@@ -6,7 +6,7 @@ import { connectEngine } from "../../src/engine/find-engine.ts";
 import { type CredentialSearch, findCredentials } from "../../src/engine/registry-credentials.ts";
 import { runCli } from "../lab/cli.ts";
 import { type TempDirectory, tempDirectory } from "../lab/temp-directory.ts";
-import { answer, type Behaviour, fakeEngine, VERSION } from "./fake-engine.ts";
+import { answer, type Behaviour, openScriptedEngine, VERSION } from "./scripted-engine.ts";
 import { searchFor } from "./stand-in.ts";
 
 const HUB = "https://index.docker.io/v1/";
@@ -209,7 +209,7 @@ describe("a pull", () => {
         socket.end(answer(200, '{"id":"layer","status":"done"}\n'));
       } else socket.end(answer(404, "{}"));
     };
-    await using fake = await fakeEngine(home, registry);
+    await using fake = await openScriptedEngine(registry);
     const engine = await connectEngine({ ...searchFor(`unix://${fake.path}`, home), ...place() });
     onTestFinished(() => engine.close());
     await engine.pullImage(ref, { onProgress: () => undefined, signal: NO_SIGNAL });

@@ -3,9 +3,10 @@ import { createHash } from "node:crypto";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { promisify } from "node:util";
 import { createRunId } from "../../src/core/ids.ts";
-import type { EngineSearch } from "../../src/engine/find-engine.ts";
-import type { ContainerSpec, Image } from "../../src/engine/port.ts";
+import { connectEngine, type EngineSearch } from "../../src/engine/find-engine.ts";
+import type { ContainerSpec, Engine, Image } from "../../src/engine/port.ts";
 import { type PostureRequest, resolvePosture } from "../../src/engine/posture.ts";
+import { engineSocket } from "../lab/engine-api.ts";
 import { type TempDirectory, tempDirectory } from "../lab/temp-directory.ts";
 
 const MIB = 1024 * 1024;
@@ -44,6 +45,19 @@ export async function standInGuest(): Promise<TempDirectory> {
     .digest("hex");
   await writeFile(directory.join("SHA256SUMS"), `${sum}  ${platform}/guest\n`);
   return directory;
+}
+
+/** The engine at `host`, by default that of the tests, with a stand-in that nobody else has. */
+export async function openStandInEngine(host = `unix://${engineSocket()}`): Promise<Engine & AsyncDisposable> {
+  const guest = await standInGuest();
+  const engine = await connectEngine(searchFor(host, guest));
+  return {
+    ...engine,
+    async [Symbol.asyncDispose]() {
+      engine.close();
+      await guest[Symbol.asyncDispose]();
+    },
+  };
 }
 
 export function searchFor(host: string, guest: TempDirectory): EngineSearch {

@@ -7,7 +7,7 @@ import { findEngine } from "../../src/engine/find-engine.ts";
 import { runJson } from "../lab/run-json.ts";
 import { type TempDirectory, tempDirectory } from "../lab/temp-directory.ts";
 import { makeCertificate, startTlsProxy } from "../lab/tls-proxy.ts";
-import { answer } from "./fake-engine.ts";
+import { answer } from "./scripted-engine.ts";
 
 /** Milliseconds, less than any that an engine is waited for. */
 const NO_TIMEOUT = 3_000;

@@ -3,33 +3,23 @@ import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { connectEngine } from "../../src/engine/find-engine.ts";
 import type { Engine } from "../../src/engine/port.ts";
 import { createWatchdog } from "../../src/engine/watchdog.ts";
 import { askEngine, engineSocket } from "../lab/engine-api.ts";
 import { TEST_IMAGES } from "../lab/images.ts";
-import { type TempDirectory, tempDirectory } from "../lab/temp-directory.ts";
-import { answer, type Behaviour, fakeEngine } from "./fake-engine.ts";
-import { searchFor, specFor, standInGuest } from "./stand-in.ts";
+import { answer, type Behaviour, openScriptedEngine } from "./scripted-engine.ts";
+import { openStandInEngine, specFor } from "./stand-in.ts";
 
 const SCRIPT = fileURLToPath(new URL("../../dist/watchdog.js", import.meta.url));
 const GONE = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
 
 describe("the watchdog", () => {
-  let guest: TempDirectory;
-  let directory: TempDirectory;
-  let engine: Engine;
+  let engine: Engine & AsyncDisposable;
   beforeAll(async () => {
     if (!existsSync(SCRIPT)) throw new Error("The product is not built. Run `npm run build`, or `npm test`, which does it by itself.");
-    guest = await standInGuest();
-    directory = await tempDirectory();
-    engine = await connectEngine(searchFor(`unix://${engineSocket()}`, guest));
+    engine = await openStandInEngine();
   });
-  afterAll(async () => {
-    engine.close();
-    await guest[Symbol.asyncDispose]();
-    await directory[Symbol.asyncDispose]();
-  });
+  afterAll(() => engine[Symbol.asyncDispose]());
 
   async function create() {
     const image = await engine.findImage(TEST_IMAGES.busybox);
@@ -62,7 +52,7 @@ describe("the watchdog", () => {
   it("goes on until a container that an engine is still creating was removed as well", async () => {
     const answers = [GONE, GONE, answer(204, ""), GONE];
     const late: Behaviour = (socket) => void socket.write(answers.length > 1 ? (answers.shift() ?? GONE) : GONE);
-    await using fake = await fakeEngine(directory, late);
+    await using fake = await openScriptedEngine(late);
     const watchdog = createWatchdog({ endpoint: { kind: "unix", path: fake.path }, script: SCRIPT, env: {} });
     watchdog.arm("sandbox-x");
     await watchdog[Symbol.asyncDispose]();
@@ -71,7 +61,7 @@ describe("the watchdog", () => {
   });
 
   it("touches nothing and ends at once when all is disarmed", async () => {
-    await using fake = await fakeEngine(directory, (socket) => void socket.write(GONE));
+    await using fake = await openScriptedEngine((socket) => void socket.write(GONE));
     const watchdog = createWatchdog({ endpoint: { kind: "unix", path: fake.path }, script: SCRIPT, env: {} });
     watchdog.arm("sandbox-y");
     watchdog.disarm("sandbox-y");

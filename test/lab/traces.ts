@@ -1,6 +1,7 @@
-import { readdir, readFile } from "node:fs/promises";
+import { mkdir, readdir, readFile } from "node:fs/promises";
 import { setTimeout as pause } from "node:timers/promises";
 import { askEngine } from "./engine-api.ts";
+import { type TempDirectory, tempDirectory } from "./temp-directory.ts";
 
 /** A process of this machine that is still the same one as long as its start time is. */
 export type Process = { readonly pid: number; readonly start: string };
@@ -60,6 +61,20 @@ export async function stateOf(container: string): Promise<string | undefined> {
   if (status !== 200 || typeof body !== "object" || body === null || !("State" in body)) return undefined;
   const state = body.State;
   return typeof state === "object" && state !== null && "Status" in state ? String(state.Status) : undefined;
+}
+
+/** A directory for one run, with a place for its results and one for its temporary files of every kind. */
+export async function openRunPlace(): Promise<TempDirectory> {
+  const place = await tempDirectory();
+  await mkdir(place.join("tmp"));
+  await mkdir(place.join("results"));
+  return place;
+}
+
+/** Files in the place of a run that nobody asked for: all but its results in `out`. */
+export async function strayFiles(place: TempDirectory): Promise<readonly string[]> {
+  const [temporary, results] = await Promise.all([readdir(place.join("tmp")), readdir(place.join("results"))]);
+  return [...temporary, ...results.filter((name) => name !== "out")];
 }
 
 /** Looks again and again until nothing is left; answers what is left after `milliseconds`. */

@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { cp, mkdir, readdir, truncate, watch, writeFile } from "node:fs/promises";
+import { cp, readdir, truncate, watch, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createRunId } from "../../src/core/ids.ts";
@@ -15,11 +15,13 @@ import {
   containersOfOwner,
   isAlive,
   leftAfter,
+  openRunPlace,
   otherVolumes,
   type Process,
   processesWith,
   removeGuestVolumes,
   stateOf,
+  strayFiles,
 } from "../lab/traces.ts";
 
 const TIMES = 5;
@@ -88,26 +90,13 @@ afterAll(async () => {
   await workspace[Symbol.asyncDispose]();
 });
 
-/** A directory with a place for the results, and one for temporary files of every kind. */
-async function openPlace(): Promise<TempDirectory> {
-  const place = await tempDirectory();
-  await mkdir(place.join("tmp"));
-  await mkdir(place.join("results"));
-  return place;
-}
-
 /** What is still there of a process that was killed: its containers and what runs in them, and files that nobody asked for. */
 async function tracesOf(pid: number, place: TempDirectory): Promise<readonly string[]> {
-  const [containers, running, temporary, results] = await Promise.all([
-    containersOfOwner(pid),
-    processesWith(place.path),
-    readdir(place.join("tmp")),
-    readdir(place.join("results")),
-  ]);
+  const [containers, running, files] = await Promise.all([containersOfOwner(pid), processesWith(place.path), strayFiles(place)]);
   return [
     ...containers.map((id) => `container ${id}`),
     ...running.map((process) => `process ${process.pid}`),
-    ...[...temporary, ...results.filter((name) => name !== "out")].map((file) => `file ${file}`),
+    ...files.map((file) => `file ${file}`),
   ];
 }
 
@@ -119,7 +108,7 @@ async function living(children: readonly Process[]): Promise<readonly string[]> 
 /** Kills a run at a moment, as nothing can prepare for it, and answers what is left of it after 2 s. */
 async function killAt(moment: Moment): Promise<readonly string[]> {
   await using engine = await openFakeEngine();
-  await using place = await openPlace();
+  await using place = await openRunPlace();
   const hold = "held" in moment ? moment.held(engine) : undefined;
   const flags = ["--image", TEST_IMAGES.busybox, "--workspace", workspace.path, "--artifact", "*", "--out", place.join("results", "out")];
   const command = ["sh", "-c", "sleep 0.2", place.path];

@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdir, readdir, readFile, truncate, writeFile } from "node:fs/promises";
+import { readFile, truncate, writeFile } from "node:fs/promises";
 import { text } from "node:stream/consumers";
 import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
@@ -11,7 +11,7 @@ import { engineSocket } from "../lab/engine-api.ts";
 import { openFakeEngine } from "../lab/fake-engine.ts";
 import { TEST_IMAGES } from "../lab/images.ts";
 import { type TempDirectory, tempDirectory } from "../lab/temp-directory.ts";
-import { containersOfOwner, leftAfter } from "../lab/traces.ts";
+import { containersOfOwner, leftAfter, openRunPlace, strayFiles } from "../lab/traces.ts";
 
 /*
  * Jumps of the clock are not tried here: the kernel has one real-time clock for all processes and containers of a machine. A deadline does not
@@ -39,21 +39,13 @@ function startRun(place: TempDirectory, { seconds, host }: { readonly seconds: n
   return cli;
 }
 
-async function openPlace(): Promise<TempDirectory> {
-  const place = await tempDirectory();
-  await mkdir(place.join("tmp"));
-  await mkdir(place.join("results"));
-  return place;
-}
-
 /** Status and reason of a run, and what is left of it. */
 async function outcome(cli: RunningCli, place: TempDirectory) {
   const { status, signal, stdout } = await cli.done;
   const last = JSON.parse(stdout.trim().split("\n").at(-1) ?? "") as { readonly result?: RunResult };
-  const left = await leftAfter(BOUND, async () => [...(await containersOfOwner(cli.pid)), ...(await readdir(place.join("tmp")))]);
-  const results = (await readdir(place.join("results"))).filter((name) => name !== "out");
+  const left = await leftAfter(BOUND, async () => [...(await containersOfOwner(cli.pid)), ...(await strayFiles(place))]);
   // A second SIGINT that comes after the end means what it always does, and a shell says 130 for that as well.
-  return { status: signal === "SIGINT" ? 130 : status, reason: last.result?.reason, left: [...left, ...results] };
+  return { status: signal === "SIGINT" ? 130 : status, reason: last.result?.reason, left };
 }
 
 const INTERRUPTED = { status: 130, reason: "interrupted", left: [] };
@@ -73,7 +65,7 @@ async function send(cli: RunningCli, signals: readonly NodeJS.Signals[]): Promis
 
 describe.each(SIGNALS.map((signals) => ({ signals })))("a run that gets $signals", ({ signals }) => {
   it("while the engine makes its container ends as interrupted", async () => {
-    await using place = await openPlace();
+    await using place = await openRunPlace();
     await using engine = await openFakeEngine();
     const hold = engine.holdAnswer(CREATE);
     const cli = startRun(place, { seconds: 1000, host: engine.host });
@@ -88,7 +80,7 @@ describe.each(SIGNALS.map((signals) => ({ signals })))("a run that gets $signals
     ["runs its command", "exec.started", 1000],
     ["collects its artifacts", "exec.exited", 0],
   ])("while it %s ends as interrupted", async (_phase, event, seconds) => {
-    await using place = await openPlace();
+    await using place = await openRunPlace();
     const cli = startRun(place, { seconds });
     await cli.waitFor(`"type":"${event}"`);
     await send(cli, signals);
@@ -98,7 +90,7 @@ describe.each(SIGNALS.map((signals) => ({ signals })))("a run that gets $signals
 
 describe("a caller who insists", () => {
   it("does not wait for an engine that hangs", async () => {
-    await using place = await openPlace();
+    await using place = await openRunPlace();
     await using engine = await openFakeEngine();
     const hold = engine.holdAnswer(CREATE);
     const cli = startRun(place, { seconds: 1000, host: engine.host });

@@ -1,4 +1,3 @@
-import { chmod, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { z } from "zod";
@@ -10,7 +9,7 @@ import { openSession, type Session } from "../../src/guest/session.ts";
 import { type CliResult, runCli } from "../lab/cli.ts";
 import { dockerCli, engineSocket } from "../lab/engine-api.ts";
 import { TEST_IMAGES } from "../lab/images.ts";
-import { compile } from "../lab/rootfs.ts";
+import { openProbes } from "../lab/probes.ts";
 import { type TempDirectory, tempDirectory } from "../lab/temp-directory.ts";
 
 const MIB = 1024 * 1024;
@@ -25,9 +24,7 @@ const RESOURCES = ["CPU", "FSIZE", "DATA", "STACK", "CORE", "RSS", "NPROC", "NOF
 let directory: TempDirectory;
 
 beforeAll(async () => {
-  directory = await tempDirectory();
-  await writeFile(directory.join("guest-attack"), await compile("guest-attack", ["-static"]), { mode: 0o755 });
-  await chmod(directory.path, 0o755);
+  directory = await openProbes("guest-attack");
 });
 afterAll(() => directory[Symbol.asyncDispose]());
 

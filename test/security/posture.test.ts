@@ -1,13 +1,13 @@
 import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { chmod, readlink, writeFile } from "node:fs/promises";
+import { readlink } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { z } from "zod";
 import { runCli, startCli } from "../lab/cli.ts";
 import { askEngine, dockerCli, engineSocket } from "../lab/engine-api.ts";
 import { TEST_IMAGES } from "../lab/images.ts";
-import { compile } from "../lab/rootfs.ts";
-import { type TempDirectory, tempDirectory } from "../lab/temp-directory.ts";
+import { openProbes } from "../lab/probes.ts";
+import type { TempDirectory } from "../lab/temp-directory.ts";
 import { NOTHING_HELD, NOTHING_OWN, runUnconfined } from "../lab/unconfined.ts";
 import { describeInspection, describeReading, parseReading, type Reading, type Surroundings } from "./posture-reading.ts";
 
@@ -32,9 +32,7 @@ let surroundings: Surroundings;
 let loose: Reading;
 
 beforeAll(async () => {
-  directory = await tempDirectory();
-  await writeFile(directory.join("posture"), await compile("posture", ["-static"]), { mode: 0o755 });
-  await chmod(directory.path, 0o755);
+  directory = await openProbes("posture");
   const probes = directory.path;
   const [printed, plain] = await Promise.all([
     runUnconfined({ probes, command: ["/probe/posture"], flags: HELD_BY_NOTHING, image: TEST_IMAGES.hostile }),

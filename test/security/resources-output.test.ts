@@ -1,12 +1,12 @@
 import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { chmod, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { setTimeout as pause } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import { runCli, startCli } from "../lab/cli.ts";
 import { containersOfRun } from "../lab/engine-api.ts";
 import { TEST_IMAGES } from "../lab/images.ts";
-import { compile } from "../lab/rootfs.ts";
+import { openProbes } from "../lab/probes.ts";
 import { runJson } from "../lab/run-json.ts";
 import { tempDirectory } from "../lab/temp-directory.ts";
 
@@ -64,9 +64,7 @@ describe("output", () => {
   });
 
   it("in writes of one byte arrives exactly", async () => {
-    await using probes = await tempDirectory();
-    await chmod(probes.path, 0o755);
-    await writeFile(probes.join("exhaust"), await compile("exhaust", ["-static"]), { mode: 0o755 });
+    await using probes = await openProbes("exhaust");
     const { status, result } = await runJson(["--mount", `${probes.path}:/probe`, "--", "/probe/exhaust", "bytes", "200000"]);
     const sha256 = createHash("sha256").update("x".repeat(200_000)).digest("hex");
     expect({ status, sha256: result.stdout.sha256 }).toEqual({ status: 0, sha256 });

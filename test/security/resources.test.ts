@@ -6,7 +6,7 @@ import type { RunResult } from "../../src/run/result.ts";
 import { type RunningCli, startCli } from "../lab/cli.ts";
 import { containersOfRun } from "../lab/engine-api.ts";
 import { TEST_IMAGES } from "../lab/images.ts";
-import { compile } from "../lab/rootfs.ts";
+import { openProbes } from "../lab/probes.ts";
 import { type JsonRun, runJson } from "../lab/run-json.ts";
 import { type TempDirectory, tempDirectory } from "../lab/temp-directory.ts";
 import { processesWith } from "../lab/traces.ts";
@@ -21,9 +21,7 @@ const TIMING_NOISE_MS = 2_000;
 
 let probes: TempDirectory;
 beforeAll(async () => {
-  probes = await tempDirectory();
-  await chmod(probes.path, 0o755);
-  await writeFile(probes.join("exhaust"), await compile("exhaust", ["-static"]), { mode: 0o755 });
+  probes = await openProbes("exhaust");
 });
 afterAll(() => probes[Symbol.asyncDispose]());
 

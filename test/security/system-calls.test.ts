@@ -1,11 +1,10 @@
-import { chmod, writeFile } from "node:fs/promises";
 import { constants } from "node:os";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { runCli } from "../lab/cli.ts";
 import { TEST_IMAGES } from "../lab/images.ts";
-import { compile } from "../lab/rootfs.ts";
-import { type TempDirectory, tempDirectory } from "../lab/temp-directory.ts";
+import { openProbes } from "../lab/probes.ts";
+import type { TempDirectory } from "../lab/temp-directory.ts";
 import { NOTHING_HELD, runUnconfined } from "../lab/unconfined.ts";
 
 /** What `programs/system-calls.c` tries; nothing may be missing from its output. */
@@ -61,9 +60,7 @@ let control: Outcomes;
 let profileAlone: Outcomes;
 
 beforeAll(async () => {
-  directory = await tempDirectory();
-  await writeFile(directory.join("system-calls"), await compile("system-calls", ["-static"]), { mode: 0o755 });
-  await chmod(directory.path, 0o755);
+  directory = await openProbes("system-calls");
   taintedBefore = await tainted();
   const probes = directory.path;
   const chosen: readonly [string, ...string[]] = ["/probe/system-calls", ...FORBIDDEN_SOCKETS.flatMap((socket) => socket.split(" "))];

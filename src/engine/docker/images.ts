@@ -2,7 +2,7 @@ import { SandboxError } from "../../core/errors.ts";
 import type { Image } from "../port.ts";
 import { ASK_TIMEOUT, type Client } from "./client.ts";
 import { messageOf, plain, refused } from "./engine-error.ts";
-import { isJson, listAt, objectAt, optionalStringAt, stringAt, textsOf } from "./json.ts";
+import { listAt, objectAt, optionalStringAt, parseJson, stringAt, textsOf } from "./json.ts";
 
 /** Looks an image up on the engine, or gives `undefined`. */
 export async function findImage(client: Client, ref: string): Promise<Image | undefined> {
@@ -52,7 +52,7 @@ export async function pullImage(client: Client, { ref, findAuth, onProgress, sig
   }
   const { error } = parseProgress(rest);
   if (error !== undefined) throw pullFailed(ref, error);
-  if (status !== 200) throw pullFailed(ref, messageOf({ status, body: safeJson(rest === "" ? last : rest) }));
+  if (status !== 200) throw pullFailed(ref, messageOf({ status, body: parseJson(rest === "" ? last : rest) }));
   const image = await findImage(client, ref);
   if (image === undefined) throw pullFailed(ref, "the engine has not got it afterwards");
   return image;
@@ -85,20 +85,11 @@ function withTag(ref: string): string {
 }
 
 function parseProgress(line: string): { readonly text: string; readonly error: string | undefined } {
-  const message = safeJson(line);
+  const message = parseJson(line);
   const text = [optionalStringAt(message, "id"), optionalStringAt(message, "status"), optionalStringAt(message, "progress")]
     .filter((part) => part !== undefined)
     .join(" ");
   return { text: plain(text), error: optionalStringAt(message, "error") };
-}
-
-function safeJson(text: string): unknown {
-  try {
-    const value: unknown = JSON.parse(text);
-    return isJson(value) ? value : undefined;
-  } catch {
-    return undefined;
-  }
 }
 
 function pullFailed(ref: string, why: string): SandboxError {

@@ -7,6 +7,16 @@ export function isJson(value: unknown): value is Json {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
+/** The JSON object that `text` is. What the parser says about another text would quote it, so that its error goes no further. */
+export function parseJson(text: string): Json | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return isJson(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 /** The object at `key`, or an empty one: engines leave out what is empty. */
 export function objectAt(value: unknown, key: string): Json {
   const found = isJson(value) ? value[key] : undefined;

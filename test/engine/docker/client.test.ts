@@ -1,12 +1,10 @@
 import { once } from "node:events";
 import { describe, expect, it } from "vitest";
 import { createClient } from "../../../src/engine/docker/client.ts";
-import { tempDirectory } from "../../lab/temp-directory.ts";
-import { answer, BEHAVIOURS, type Behaviour, fakeEngine } from "../fake-engine.ts";
+import { answer, BEHAVIOURS, type Behaviour, openScriptedEngine } from "../scripted-engine.ts";
 
 async function ask(behaviour: Behaviour) {
-  await using directory = await tempDirectory();
-  await using engine = await fakeEngine(directory, behaviour);
+  await using engine = await openScriptedEngine(behaviour);
   const client = await createClient({ kind: "unix", path: engine.path }, {});
   return await client.ask({ method: "GET", path: "/version", timeout: 300 }).finally(() => client.close());
 }
@@ -40,8 +38,7 @@ describe("a client of the engine's API", () => {
       };
       more();
     };
-    await using directory = await tempDirectory();
-    await using engine = await fakeEngine(directory, endless);
+    await using engine = await openScriptedEngine(endless);
     const client = await createClient({ kind: "unix", path: engine.path }, {});
     await expect(client.ask({ method: "GET", path: "/info", timeout: 20_000 })).rejects.toMatchObject({
       code: "NOT_AN_ENGINE",
@@ -51,8 +48,7 @@ describe("a client of the engine's API", () => {
   });
 
   it("gives a request up when its signal says so", async () => {
-    await using directory = await tempDirectory();
-    await using engine = await fakeEngine(directory, BEHAVIOURS.silent);
+    await using engine = await openScriptedEngine(BEHAVIOURS.silent);
     const client = await createClient({ kind: "unix", path: engine.path }, {});
     const abort = new AbortController();
     const asked = client.ask({ method: "POST", path: "/containers/x/wait", signal: abort.signal });
@@ -62,9 +58,7 @@ describe("a client of the engine's API", () => {
   });
 
   it("hands over what an engine sent together with the upgrade", async () => {
-    await using directory = await tempDirectory();
-    await using engine = await fakeEngine(
-      directory,
+    await using engine = await openScriptedEngine(
       (socket) => void socket.write("HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\nfirst bytes"),
     );
     const client = await createClient({ kind: "unix", path: engine.path }, {});
@@ -77,8 +71,7 @@ describe("a client of the engine's API", () => {
   });
 
   it("says what an engine answers instead of an upgrade", async () => {
-    await using directory = await tempDirectory();
-    await using engine = await fakeEngine(directory, (socket) => socket.end(answer(404, '{"message":"No such container: x"}')));
+    await using engine = await openScriptedEngine((socket) => socket.end(answer(404, '{"message":"No such container: x"}')));
     const client = await createClient({ kind: "unix", path: engine.path }, {});
     expect(await client.hijack({ method: "POST", path: "/containers/x/attach", timeout: 1_000 })).toEqual({
       status: 404,

@@ -4,8 +4,8 @@ import { createClient } from "../../../src/engine/docker/client.ts";
 import { destroyContainer } from "../../../src/engine/docker/destroy.ts";
 import { connectEngine } from "../../../src/engine/find-engine.ts";
 import type { Image } from "../../../src/engine/port.ts";
-import { type TempDirectory, tempDirectory } from "../../lab/temp-directory.ts";
-import { answer, BEHAVIOURS, type Behaviour, fakeEngine, VERSION } from "../fake-engine.ts";
+import type { TempDirectory } from "../../lab/temp-directory.ts";
+import { answer, BEHAVIOURS, type Behaviour, openScriptedEngine, VERSION } from "../scripted-engine.ts";
 import { searchFor, specFor, standInGuest } from "../stand-in.ts";
 
 const ID = "a".repeat(64);
@@ -33,18 +33,13 @@ function brokenAt(broken: RegExp, behaviour: Behaviour): Behaviour {
 
 describe("an engine that breaks on the way", () => {
   let guest: TempDirectory;
-  let directory: TempDirectory;
   beforeAll(async () => {
     guest = await standInGuest();
-    directory = await tempDirectory();
   });
-  afterAll(async () => {
-    await guest[Symbol.asyncDispose]();
-    await directory[Symbol.asyncDispose]();
-  });
+  afterAll(() => guest[Symbol.asyncDispose]());
 
   async function run(behaviour: Behaviour): Promise<unknown> {
-    await using fake = await fakeEngine(directory, behaviour);
+    await using fake = await openScriptedEngine(behaviour);
     const engine = await connectEngine(searchFor(`unix://${fake.path}`, guest));
     try {
       const container = await engine.create(specFor(IMAGE));
@@ -81,7 +76,7 @@ describe("an engine that breaks on the way", () => {
   );
 
   async function destroy(behaviour: Behaviour): Promise<unknown> {
-    await using fake = await fakeEngine(directory, behaviour);
+    await using fake = await openScriptedEngine(behaviour);
     const client = await createClient({ kind: "unix", path: fake.path }, {});
     return await destroyContainer(client, { id: ID, removal: undefined, timeout: 500 }).finally(() => client.close());
   }
@@ -125,7 +120,7 @@ describe("an engine that breaks on the way", () => {
       /^POST \/containers\/\w+\/attach/,
       (socket) => void socket.write("HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\nhello, I am a terminal"),
     );
-    await using fake = await fakeEngine(directory, garbage);
+    await using fake = await openScriptedEngine(garbage);
     const engine = await connectEngine(searchFor(`unix://${fake.path}`, guest));
     const container = await engine.create(specFor(IMAGE));
     const pipe = await container.attach();

@@ -1,8 +1,8 @@
 import { once } from "node:events";
 import { createServer, type Server, type Socket } from "node:net";
-import type { TempDirectory } from "../lab/temp-directory.ts";
+import { tempDirectory } from "../lab/temp-directory.ts";
 
-/** How a fake engine treats what it receives on a connection; `head` is the request so far. */
+/** How a scripted engine treats what it receives on a connection; `head` is the request so far. */
 export type Behaviour = (socket: Socket, head: string) => void;
 
 export const VERSION = { Version: "99.1", ApiVersion: "1.41", Arch: "amd64", Components: [{ Name: "Engine", Version: "99.1" }] };
@@ -29,12 +29,12 @@ export function answer(status: number, body: string): string {
   return `HTTP/1.1 ${status} Status\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`;
 }
 
-/** Listens on a UNIX socket in `directory` and shows `behaviour` to each request. */
-export async function fakeEngine(
-  directory: TempDirectory,
+/** Listens on a UNIX socket with no engine behind it and shows `behaviour` to each request. */
+export async function openScriptedEngine(
   behaviour: Behaviour,
 ): Promise<AsyncDisposable & { readonly path: string; readonly requests: readonly string[] }> {
-  const path = directory.join(`fake-${Math.random().toString(36).slice(2)}.sock`);
+  const directory = await tempDirectory();
+  const path = directory.join("engine.sock");
   const requests: string[] = [];
   const sockets = new Set<Socket>();
   const server: Server = createServer((socket) => {
@@ -56,6 +56,7 @@ export async function fakeEngine(
       for (const socket of sockets) socket.destroy();
       server.close();
       await once(server, "close");
+      await directory[Symbol.asyncDispose]();
     },
   };
 }
