@@ -1,4 +1,4 @@
-import { docker, POSTURE, removeContainer } from "../scripts/bench-peer.mjs";
+import { againstDockerExec, docker, POSTURE } from "../scripts/bench-peer.mjs";
 
 const PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 const TIMEOUT_MS = 300;
@@ -29,23 +29,11 @@ function firstByte({ image, product }) {
   };
 }
 
-/** The peer's container outlives neither the benchmark nor, should this process be killed, the hour. */
-async function secondCommand({ image, product }) {
-  const peer = await docker("run", "--rm", "--detach", ...POSTURE, image, "sleep", "3600");
-  try {
+function secondCommand({ image, product }) {
+  return againstDockerExec(image, async () => {
     const { session, close } = await product.openSandbox({ image, command: ["true"] });
-    return {
-      a: { name: "exec of true in a live sandbox", run: () => execTrue(session) },
-      b: { name: "docker exec of true in a live container", run: async () => void (await docker("exec", peer, "true")) },
-      close: async () => {
-        await close();
-        await removeContainer(peer);
-      },
-    };
-  } catch (error) {
-    await removeContainer(peer);
-    throw error;
-  }
+    return { name: "exec of true in a live sandbox", run: () => execTrue(session), close };
+  });
 }
 
 async function execTrue(session) {

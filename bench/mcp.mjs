@@ -1,6 +1,6 @@
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js";
-import { docker, POSTURE, removeContainer } from "../scripts/bench-peer.mjs";
+import { againstDockerExec } from "../scripts/bench-peer.mjs";
 import { ROOT } from "../scripts/prepare.mjs";
 
 /** A client in this process and the built server in its own, as a model's client has them. */
@@ -15,23 +15,11 @@ async function openClient(image) {
   return client;
 }
 
-/** The peer's container outlives neither the benchmark nor, should this process be killed, the hour. */
-async function toolCall({ image }) {
-  const peer = await docker("run", "--rm", "--detach", ...POSTURE, image, "sleep", "3600");
-  try {
+function toolCall({ image }) {
+  return againstDockerExec(image, async () => {
     const client = await openClient(image);
-    return {
-      a: { name: "run_command of true through MCP, live session", run: () => callTrue(client) },
-      b: { name: "docker exec of true in a live container", run: async () => void (await docker("exec", peer, "true")) },
-      close: async () => {
-        await client.close();
-        await removeContainer(peer);
-      },
-    };
-  } catch (error) {
-    await removeContainer(peer);
-    throw error;
-  }
+    return { name: "run_command of true through MCP, live session", run: () => callTrue(client), close: () => client.close() };
+  });
 }
 
 async function callTrue(client) {

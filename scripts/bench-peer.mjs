@@ -27,6 +27,28 @@ export async function removeContainer(id) {
   await docker("rm", "--force", id);
 }
 
+/**
+ * Compares a way to run `true` in a live sandbox, which `open` resolves to as `{ name, run, close }`, with `docker exec` in a live container.
+ * The container outlives neither the benchmark nor, should this process be killed, the hour.
+ */
+export async function againstDockerExec(image, open) {
+  const peer = await docker("run", "--rm", "--detach", ...POSTURE, image, "sleep", "3600");
+  try {
+    const { name, run, close } = await open();
+    return {
+      a: { name, run },
+      b: { name: "docker exec of true in a live container", run: async () => void (await docker("exec", peer, "true")) },
+      close: async () => {
+        await close();
+        await removeContainer(peer);
+      },
+    };
+  } catch (error) {
+    await removeContainer(peer);
+    throw error;
+  }
+}
+
 /** The image that both sides use. Throws `SetupError` when there is none. */
 export async function benchImage() {
   for (const image of IMAGES) {
