@@ -3,14 +3,14 @@ import { CsvError, parse } from "csv-parse";
 import type { SandboxError } from "../core/errors.ts";
 import { badBatch, badBatchOf, type Place } from "./bad-batch.ts";
 import { LARGEST_TASK, NOT_UTF8 } from "./read-lines.ts";
-import type { Item, TaskBytes } from "./read-tasks.ts";
+import type { TaskBytes, TaskItem } from "./task-item.ts";
 import { fillTemplate, parseTemplate, type Template } from "./template.ts";
 
 /** Columns that set what their name says, beside their use in the template. An empty cell sets nothing. */
 const FIELDS = ["id", "stdin", "workspace", "timeout", "memory", "cpus", "pids", "disk", "allow"];
 
 /** One task a row of CSV (RFC 4180) with a header, its command from the template. Without a column `id`, rows are counted. Throws `BAD_BATCH` and `USAGE`. */
-export async function* readCsv({ bytes, source }: TaskBytes, template: string): AsyncGenerator<Item> {
+export async function* readCsv({ bytes, source }: TaskBytes, template: string): AsyncGenerator<TaskItem> {
   let header: readonly string[] | undefined;
   let filled: Template | undefined;
   let row = 0;

@@ -1,10 +1,10 @@
 import { badBatch } from "./bad-batch.ts";
 import { findDuplicateKey } from "./find-duplicate-key.ts";
 import { readLines } from "./read-lines.ts";
-import type { Item, TaskBytes } from "./read-tasks.ts";
+import type { TaskBytes, TaskItem } from "./task-item.ts";
 
 /** One JSON value a line (JSON Lines); empty lines are passed over. Throws `BAD_BATCH`. */
-export async function* readJsonl({ bytes, source }: TaskBytes): AsyncGenerator<Item> {
+export async function* readJsonl({ bytes, source }: TaskBytes): AsyncGenerator<TaskItem> {
   for await (const { line, text } of readLines(bytes, source)) {
     if (text.trim() === "") continue;
     const place = { source, line };

@@ -6,6 +6,7 @@ import { showName } from "../files/visible-name.ts";
 import { badBatch } from "./bad-batch.ts";
 import type { BatchTask } from "./batch-task.ts";
 import { readBatchTask } from "./batch-task-schema.ts";
+import type { TaskBytes, TaskItem } from "./task-item.ts";
 
 /** The list of tasks as the caller named it. */
 export type TaskSource = {
@@ -15,11 +16,6 @@ export type TaskSource = {
   /** The command of every row of a CSV file. */
   readonly template: string | undefined;
 };
-
-export type TaskBytes = { readonly bytes: AsyncIterable<Buffer>; readonly source: string };
-
-/** One task before anyone has looked at it, and the line that it begins in. */
-export type Item = { readonly line: number; readonly value: unknown };
 
 export type TaskLine = { readonly line: number; readonly task: BatchTask };
 
@@ -38,7 +34,7 @@ export function nameOf({ path }: TaskSource): string {
 }
 
 /** Chooses by the name alone: nothing is guessed from the content. */
-async function openItems(source: TaskSource): Promise<AsyncIterable<Item>> {
+async function openItems(source: TaskSource): Promise<AsyncIterable<TaskItem>> {
   const { path, template } = source;
   const extension = path === "-" ? ".jsonl" : extname(path).toLowerCase();
   if (template !== undefined && extension !== ".csv")

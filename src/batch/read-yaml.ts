@@ -3,13 +3,13 @@ import { judgeText } from "../policy/file/judge-text.ts";
 import { parseYaml, type Value } from "../policy/file/parse-yaml.ts";
 import { badBatch } from "./bad-batch.ts";
 import { decodeUtf8, NOT_UTF8 } from "./read-lines.ts";
-import type { Item, TaskBytes } from "./read-tasks.ts";
+import type { TaskBytes, TaskItem } from "./task-item.ts";
 
 /** A YAML document is read as a whole: past this many bytes, JSON Lines do. */
 export const LARGEST_YAML = 4 * 1024 * 1024;
 
 /** The items of a list that is one YAML document, without anchors, tags and doubled keys. Throws `BAD_BATCH`. */
-export async function* readYaml({ bytes, source }: TaskBytes): AsyncGenerator<Item> {
+export async function* readYaml({ bytes, source }: TaskBytes): AsyncGenerator<TaskItem> {
   const text = await readText({ bytes, source });
   const faults: Faults = { first: undefined };
   judgeText(text, faults);

@@ -93,7 +93,11 @@ describe("the search for an engine", () => {
     const { stdout } = await promisify(execFile)(process.execPath, ["-e", probe], { uid: 65534, gid: 65534 });
     expect(stdout.trim()).toBe("EACCES");
     const { toEngineError } = await import("../../src/engine/docker/engine-error.ts");
-    const error = toEngineError(Object.assign(new Error("connect"), { code: stdout.trim() }), { url: fake.path, explain: () => "" });
+    const error = toEngineError(Object.assign(new Error("connect"), { code: stdout.trim() }), {
+      url: fake.path,
+      explain: () => "",
+      judge: () => undefined,
+    });
     expect(error).toMatchObject({ code: "ENGINE_DENIED", hint: expect.stringContaining("docker") });
   });
 

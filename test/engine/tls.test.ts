@@ -106,7 +106,11 @@ describe("an engine behind TLS", () => {
     ["CERT_HAS_EXPIRED", "is not valid today"],
     ["DEPTH_ZERO_SELF_SIGNED_CERT", "cannot be trusted"],
   ])("says in words what %s means", (code, message) => {
-    const error = toEngineError(Object.assign(new Error("tls"), { code }), { url: "tcp://box:2376", explain: () => "" });
+    const error = toEngineError(Object.assign(new Error("tls"), { code }), {
+      url: "tcp://box:2376",
+      explain: () => "",
+      judge: () => undefined,
+    });
     expect(error).toMatchObject({ code: "ENGINE_REFUSED", message: expect.stringMatching(`${message} \\(${code}\\)\\.$`) });
   });
 });

@@ -1,18 +1,11 @@
 import { Agent } from "node:http";
 import { inspect } from "node:util";
 import type { DockerOptions } from "dockerode";
-import type { SandboxError } from "../../core/errors.ts";
 import type { Endpoint } from "../endpoint.ts";
+import type { Transport } from "./engine-error.ts";
 
 /** How requests travel to one endpoint. Idle connections are kept for the next request until `close`. */
-export type Connections = {
-  readonly options: DockerOptions;
-  /** What the way there has to say about a failure: the last words of `ssh`; empty for sockets. */
-  readonly explain: () => string;
-  /** The error for what was thrown, where the way there knows better what stood in it. */
-  readonly judge: (thrown: unknown) => SandboxError | undefined;
-  readonly close: () => void;
-};
+export type Connections = Transport & { readonly options: DockerOptions; readonly close: () => void };
 
 /** Without TLS nobody asks for a server name, and Node.js need not find out (in milliseconds) whether the host's name is an address. */
 const PLAIN = { keepAlive: true, servername: "" };

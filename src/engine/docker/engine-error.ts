@@ -3,21 +3,23 @@ import { toTlsError } from "./tls-error.ts";
 
 const LONGEST_MESSAGE = 400;
 
-/** What an engine is known by in messages. */
-export type Place = {
-  readonly url: string;
-  /** What the transport itself had to say, such as the last line of `ssh`. */
+/** What the way to an engine has to say about a failure. */
+export type Transport = {
+  /** Its own words, such as the last line of `ssh`; empty for sockets. */
   readonly explain: () => string;
-  /** The transport's own error for what was thrown, where it knows better what stood in the way. */
-  readonly judge?: (thrown: unknown) => SandboxError | undefined;
+  /** Its own error for what was thrown, where it knows better what stood in the way. */
+  readonly judge: (thrown: unknown) => SandboxError | undefined;
 };
+
+/** What an engine is known by in messages. */
+export type Place = Transport & { readonly url: string };
 
 /** Turns what a socket or the HTTP parser reported into an error of the engine group. */
 export function toEngineError(thrown: unknown, place: Place): SandboxError {
   if (thrown instanceof SandboxError) return thrown;
   const { url } = place;
   const code = systemCode(thrown);
-  const judged = place.judge?.(thrown) ?? toTlsError(thrown, url);
+  const judged = place.judge(thrown) ?? toTlsError(thrown, url);
   if (judged !== undefined) return judged;
   const said = place.explain();
   const because = said === "" ? "" : `: ${said}`;

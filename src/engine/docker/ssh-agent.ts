@@ -2,8 +2,7 @@ import { Agent, type AgentOptions } from "node:http";
 import { Duplex } from "node:stream";
 import { execa } from "execa";
 import { type Endpoint, endpointUrl } from "../endpoint.ts";
-import type { Connections } from "./connections.ts";
-import { plain } from "./engine-error.ts";
+import { plain, type Transport } from "./engine-error.ts";
 import { type SshEnd, toSshError } from "./ssh-error.ts";
 
 type SshEndpoint = Extract<Endpoint, { readonly kind: "ssh" }>;
@@ -18,7 +17,7 @@ const KEPT_BYTES = 2048;
 export function createSshAgent(
   endpoint: SshEndpoint,
   env: Readonly<Record<string, string | undefined>>,
-): Pick<Connections, "explain" | "judge"> & { readonly agent: Agent } {
+): Transport & { readonly agent: Agent } {
   const place = { url: endpointUrl(endpoint), command: commandFor(endpoint) };
   let said = "";
   let failed: SshEnd | undefined;
