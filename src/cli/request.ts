@@ -16,44 +16,36 @@ async function completeRequest(request: TaskRequest, options: Options): Promise<
 }
 
 async function flagsOf(command: readonly string[], options: Options): Promise<TaskRequest> {
-  const text = <Key extends string>(key: Key, name: string): { [K in Key]?: string } => {
-    const value = options.text(name);
-    return value === undefined ? {} : ({ [key]: value } as { [K in Key]?: string });
-  };
   const pull = options.text("pull");
+  const pids = options.text("pidsLimit");
   return {
     command,
-    ...text("image", "image"),
+    ...givenTexts(options),
     ...(pull === "missing" || pull === "always" || pull === "never" ? { pull } : {}),
     requireDigest: options.flag("requireDigest"),
-    ...text("workdir", "workdir"),
-    ...text("workspace", "workspace"),
     exclude: options.list("exclude"),
     withGit: options.flag("withGit"),
     mounts: options.list("mount"),
     artifacts: options.list("artifact"),
-    ...text("out", "out"),
-    ...text("patch", "patch"),
     env: await readEnvironment(options.list("env"), options.list("envFile"), process.env),
     allow: options.list("allow"),
     secrets: await readSecrets(options.list("secret")),
     learn: options.text("learn") !== undefined,
     allowPrivate: options.flag("allowPrivate"),
-    ...text("rate", "rate"),
-    ...text("maxEgress", "maxEgress"),
-    ...text("memory", "memory"),
-    ...text("cpus", "cpus"),
-    ...text("pids", "pidsLimit"),
-    ...text("disk", "disk"),
-    ...text("tmpSize", "tmpSize"),
-    ...text("timeout", "timeout"),
-    ...text("killAfter", "killAfter"),
-    ...text("maxOutput", "maxOutput"),
-    ...text("user", "user"),
-    ...text("runtime", "runtime"),
-    ...text("hostname", "hostname"),
+    ...(pids === undefined ? {} : { pids }),
     labels: Object.fromEntries(options.list("label").map((pair) => parsePair(pair, "--label"))),
     keep: options.flag("keep"),
     terminal: options.flag("tty"),
   };
+}
+
+/** Flags whose text is a field of the same name as it stands. */
+const TEXTS = [
+  ...(["image", "workdir", "workspace", "out", "patch", "rate", "maxEgress", "memory", "cpus", "disk", "tmpSize"] as const),
+  ...(["timeout", "killAfter", "maxOutput", "user", "runtime", "hostname"] as const),
+];
+
+function givenTexts(options: Options): Partial<Record<(typeof TEXTS)[number], string>> {
+  const given = TEXTS.map((name) => [name, options.text(name)] as const);
+  return Object.fromEntries(given.filter((entry): entry is [(typeof TEXTS)[number], string] => entry[1] !== undefined));
 }

@@ -4,19 +4,32 @@ import { formatSize } from "../core/units.ts";
 import { type EndingRace, endingOfError } from "./ending.ts";
 import type { OutputMeter } from "./output-meter.ts";
 
+type OutputName = "stdout" | "stderr";
+
 type Way = {
-  readonly name: "stdout" | "stderr";
-  readonly meter: OutputMeter;
   readonly ending: EndingRace;
   /** The next piece waits for the returned promise. */
-  readonly take: ((name: "stdout" | "stderr", piece: Buffer) => Promise<void> | void) | undefined;
+  readonly take: ((name: OutputName, piece: Buffer) => Promise<void> | void) | undefined;
 };
 
 /** After any end but its own, what a command wrote waits this long for a reader that has stopped reading. */
 export const DRAIN_MS = 2_000;
 
-/** Takes one output stream to its end, to its limit, or until the caller's reader is gone: then the writer inside sees EPIPE, as it would anywhere. */
-export async function carryOutput(stream: Readable, { name, meter, ending, take }: Way): Promise<void> {
+/** Takes both output streams to their ends, each to its limit, or until the caller's reader is gone: then the writer inside sees EPIPE, as it would anywhere. */
+export async function carryOutput(
+  streams: Readonly<Record<OutputName, Readable>>,
+  meters: Readonly<Record<OutputName, OutputMeter>>,
+  way: Way,
+): Promise<void> {
+  await Promise.all([
+    carryStream(streams.stdout, { ...way, name: "stdout", meter: meters.stdout }),
+    carryStream(streams.stderr, { ...way, name: "stderr", meter: meters.stderr }),
+  ]);
+}
+
+type OneWay = Way & { readonly name: OutputName; readonly meter: OutputMeter };
+
+async function carryStream(stream: Readable, { name, meter, ending, take }: OneWay): Promise<void> {
   try {
     for await (const piece of stream as AsyncIterable<Buffer>) {
       const taken = meter.take(piece);

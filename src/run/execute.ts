@@ -36,10 +36,7 @@ export async function execute(
   context.terminal?.onResize((size) => command.resize(size));
   const started = await ending.unlessEnded(command.started);
   const input = feedInput(context.stdin, command.stdin);
-  const output = Promise.all([
-    carryOutput(command.stdout, { name: "stdout", meter: record.stdout, ending, take: context.onOutput }),
-    carryOutput(command.stderr, { name: "stderr", meter: record.stderr, ending, take: context.onOutput }),
-  ]);
+  const output = carryOutput(command, record, { ending, take: context.onOutput });
   if (started !== undefined) {
     record.emit({ type: "exec.started", pid: started.pid });
     await awaitExit(record, command);

@@ -1,45 +1,20 @@
-import { Readable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
-import { SandboxError, toSandboxError } from "../core/errors.ts";
+import { toSandboxError } from "../core/errors.ts";
 import { signalName, signalNumber } from "../core/signals.ts";
-import { parseDuration, parseSize } from "../core/units.ts";
 import type { Command, CommandExit } from "../guest/command.ts";
 import type { Session } from "../guest/session.ts";
-import { assertCommand, assertEnvironment, parseWorkdir } from "../policy/task-fields.ts";
 import { carryOutput, DRAIN_MS } from "./carry-output.ts";
-import { environmentOf } from "./command-environment.ts";
-import type { TerminalSize } from "./context.ts";
+import { type CommandLimits, type ExecOptions, inputOf, resolveLimits, resolveRequest } from "./command-request.ts";
 import { armDeadline } from "./deadline.ts";
 import type { Plan } from "./decide.ts";
 import { endingOfExit, endingOfFailure, oomKills } from "./diagnose.ts";
-import { createEndingRace, type EndingRace } from "./ending.ts";
+import { createEndingRace, type Ending, type EndingRace } from "./ending.ts";
 import { feedInput } from "./feed-input.ts";
 import { firstOf } from "./first-of.ts";
-import { createOutputMeter } from "./output-meter.ts";
+import { createOutputMeter, type OutputMeter } from "./output-meter.ts";
 import type { RunRecord } from "./record.ts";
 import type { StreamResult } from "./result.ts";
 import type { RunReason } from "./run-reason.ts";
-
-/** What one command in an open sandbox may be given; what is left out is as the sandbox has it. */
-export type ExecOptions = {
-  /** Default nothing. */
-  readonly stdin?: string | Uint8Array | AsyncIterable<string | Uint8Array>;
-  /** Beside the sandbox's own. */
-  readonly env?: Readonly<Record<string, string>>;
-  /** Absolute, inside. */
-  readonly cwd?: string;
-  /** Aborting ends the command: SIGTERM to its process group, SIGKILL after `killAfter`. */
-  readonly signal?: AbortSignal;
-  readonly timeout?: string;
-  readonly killAfter?: string;
-  /** For each of standard output and standard error. */
-  readonly maxOutput?: string;
-  /** Takes output as it comes; the next piece waits for the returned promise. */
-  readonly onStdout?: (piece: Uint8Array) => Promise<void> | void;
-  readonly onStderr?: (piece: Uint8Array) => Promise<void> | void;
-  /** A terminal in place of the three pipes; everything then arrives on standard output. */
-  readonly terminal?: TerminalSize & { readonly onResize?: (listener: (size: TerminalSize) => void) => void };
-};
 
 /** How one command went: the same words as in a run's result. */
 export type ExecResult = {
@@ -64,7 +39,7 @@ export type LiveSandbox = {
   /** The reasons to end of the commands under way. */
   readonly running: Set<EndingRace>;
   /** Counts commands from 1. */
-  readonly number: () => number;
+  readonly nextNumber: () => number;
 };
 
 /** Long enough for the kernel on an overloaded machine. */
@@ -75,43 +50,30 @@ const KILL_MS = 5_000;
  * ended; what else can happen to a command is the result's `reason`.
  */
 export async function runCommand(live: LiveSandbox, argv: readonly string[], options: ExecOptions): Promise<ExecResult> {
-  const { session, record } = live;
-  const limits = limitsOf(live, options);
-  const request = requestOf(live, argv, options);
+  const limits = resolveLimits(live.record.task, options);
+  const request = resolveRequest(live, argv, options);
   const ending = createEndingRace();
-  const meter = { limit: limits.outputBytes, keep: true };
-  const [stdout, stderr] = [createOutputMeter(meter), createOutputMeter(meter)];
-  const stats = session.stats();
-  stats.catch(() => undefined);
-  const command = session.exec(request);
-  const number = live.number();
+  const oomKillsBefore = live.session.stats().then(oomKills, () => 0);
+  const command = live.session.exec(request);
+  const number = live.nextNumber();
   options.terminal?.onResize?.((size) => command.resize(size));
   using _interrupt = watchSignal(options.signal, ending);
   live.running.add(ending);
   const input = feedInput(inputOf(options.stdin), command.stdin);
-  const output = Promise.all([
-    carryOutput(command.stdout, { name: "stdout", meter: stdout, ending, take: (_name, piece) => options.onStdout?.(piece) }),
-    carryOutput(command.stderr, { name: "stderr", meter: stderr, ending, take: (_name, piece) => options.onStderr?.(piece) }),
-  ]);
+  const meter = { limit: limits.outputBytes, keep: true };
+  const meters = { stdout: createOutputMeter(meter), stderr: createOutputMeter(meter) };
+  const take = (name: "stdout" | "stderr", piece: Buffer) => (name === "stdout" ? options.onStdout : options.onStderr)?.(piece);
+  const output = carryOutput(command, meters, { ending, take });
   const from = performance.now();
   try {
     const exit = await untilExit(live, { command, ending, number, limits });
     const wallMs = Math.round(performance.now() - from);
     await ending.unlessEnded(output);
     if (ending.current() !== undefined) await Promise.race([output, delay(DRAIN_MS, undefined, { ref: false })]);
-    ending.settle(await endingOf(live, { exit, oomKillsBefore: stats.then(oomKills, () => 0) }));
-    const shown = { code: exit?.code ?? null, signal: exit?.signal === undefined ? null : signalName(exit.signal) };
-    record.emit({ type: "exec.exited", ...shown, exec: number });
-    const kept = { stdout: stdout.finish(), stderr: stderr.finish() };
-    const { reason = "completed", detail = "" } = ending.current() ?? {};
-    return {
-      reason,
-      detail,
-      exit: shown,
-      ...kept,
-      truncated: kept.stdout.truncated || kept.stderr.truncated || stdout.exceeded || stderr.exceeded,
-      usage: { wallMs, cpuMs: exit === undefined ? null : exit.userMs + exit.systemMs, memoryPeak: exit?.maxRssBytes ?? null },
-    };
+    ending.settle(await endingOf(live, { exit, oomKillsBefore }));
+    const result = resultOf(meters, { ending: ending.current(), exit, wallMs });
+    live.record.emit({ type: "exec.exited", ...result.exit, exec: number });
+    return result;
   } finally {
     live.running.delete(ending);
     input.stop();
@@ -119,36 +81,20 @@ export async function runCommand(live: LiveSandbox, argv: readonly string[], opt
   }
 }
 
-type Limits = { readonly timeoutMs: number; readonly killAfterMs: number; readonly outputBytes: number };
+type Outcome = { readonly ending: Ending | undefined; readonly exit: CommandExit | undefined; readonly wallMs: number };
 
-function limitsOf({ record }: LiveSandbox, { timeout, killAfter, maxOutput }: ExecOptions): Limits {
-  const { quotas } = record.task;
+function resultOf(meters: Readonly<Record<"stdout" | "stderr", OutputMeter>>, { ending, exit, wallMs }: Outcome): ExecResult {
+  const [stdout, stderr] = [meters.stdout.finish(), meters.stderr.finish()];
+  const { reason = "completed", detail = "" } = ending ?? {};
   return {
-    timeoutMs: timeout === undefined ? quotas.timeoutMs : parseDuration(timeout, "timeout"),
-    killAfterMs: killAfter === undefined ? quotas.killAfterMs : parseDuration(killAfter, "killAfter"),
-    outputBytes: maxOutput === undefined ? quotas.outputBytes : parseSize(maxOutput, "maxOutput"),
+    reason,
+    detail,
+    exit: { code: exit?.code ?? null, signal: exit?.signal === undefined ? null : signalName(exit.signal) },
+    stdout,
+    stderr,
+    truncated: stdout.truncated || stderr.truncated || meters.stdout.exceeded || meters.stderr.exceeded,
+    usage: { wallMs, cpuMs: exit === undefined ? null : exit.userMs + exit.systemMs, memoryPeak: exit?.maxRssBytes ?? null },
   };
-}
-
-function requestOf({ record, plan }: LiveSandbox, argv: readonly string[], options: ExecOptions) {
-  const { task, egress } = record;
-  const { env = {}, cwd, terminal, stdin } = options;
-  assertCommand(argv);
-  assertEnvironment(env);
-  if (options.signal?.aborted === true)
-    throw new SandboxError("INTERRUPTED", "The command was given up before it was started.", "Pass a signal that is not aborted yet.");
-  return {
-    argv,
-    env: { ...environmentOf(plan.image, { terminal: terminal !== undefined }), ...egress?.env, ...task.env, ...env },
-    cwd: cwd === undefined ? task.workdir : parseWorkdir(cwd),
-    stdin: stdin !== undefined,
-    terminal: terminal === undefined ? undefined : { rows: terminal.rows, columns: terminal.columns },
-  };
-}
-
-function inputOf(stdin: ExecOptions["stdin"]): Readable | undefined {
-  if (stdin === undefined || stdin instanceof Readable) return stdin;
-  return Readable.from(typeof stdin === "string" || stdin instanceof Uint8Array ? [Buffer.from(stdin)] : stdin);
 }
 
 function watchSignal(signal: AbortSignal | undefined, ending: EndingRace): Disposable {
@@ -157,7 +103,7 @@ function watchSignal(signal: AbortSignal | undefined, ending: EndingRace): Dispo
   return { [Symbol.dispose]: () => signal?.removeEventListener("abort", onAbort) };
 }
 
-type Watched = { readonly command: Command; readonly ending: EndingRace; readonly number: number; readonly limits: Limits };
+type Watched = { readonly command: Command; readonly ending: EndingRace; readonly number: number; readonly limits: CommandLimits };
 
 /** The command's exit, by itself or because it was told to; `undefined` when it could not be seen any more. */
 async function untilExit(live: LiveSandbox, { command, ending, number, limits }: Watched): Promise<CommandExit | undefined> {

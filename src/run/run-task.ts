@@ -18,7 +18,7 @@ export async function runTask(task: Task, context: RunContext): Promise<RunResul
   const record = openRecord(task, { run: context.engine.newRun(), onEvent: context.onEvent, keepOutput: context.keepOutput });
   using _interrupts = watchInterrupts(record, context.interrupts);
   try {
-    await unlessForced(live(record, context), context.interrupts?.forced);
+    await unlessForced(carryOut(record, context), context.interrupts?.forced);
   } catch (error) {
     record.ending.settle(await endingOfFailure(record, error));
   }
@@ -28,7 +28,7 @@ export async function runTask(task: Task, context: RunContext): Promise<RunResul
 }
 
 /** The steps of a run's life. Each one leaves in the record what the next ones need, and returns early once there is a reason to end. */
-async function live(record: RunRecord, context: RunContext): Promise<void> {
+async function carryOut(record: RunRecord, context: RunContext): Promise<void> {
   const { phases, ending } = record;
   const prepared = await prepareSandbox(record, context);
   if (prepared === undefined) return;
