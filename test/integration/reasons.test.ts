@@ -113,7 +113,8 @@ describe("the reason of a run", () => {
       "-c",
       'trap "" INT TERM; echo deaf; while :; do sleep 1; done',
     ]);
-    await cli.waitFor("deaf");
+    // The first event names the command, and so every word of it.
+    await cli.waitFor(`"type":"stdout"`);
     cli.child.kill("SIGINT");
     cli.child.kill("SIGTERM");
     const { status, stdout } = await cli.done;
