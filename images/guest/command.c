@@ -164,8 +164,10 @@ bool command_end(uint32_t id)
 	struct command *at = commands;
 	while (at != NULL && at->operation.id != id)
 		at = at->next;
-	if (at != NULL && at->alive)
+	if (at != NULL && at->alive) {
 		(void)kill(at->pid, SIGKILL);
+		(void)kill(-at->pid, SIGKILL);
+	}
 	return at == NULL || at->state == COLLECTING || at->state == EXITED;
 }
 

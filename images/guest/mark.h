@@ -9,7 +9,7 @@
 struct marked {
 	unsigned int count;
 	uint64_t sum;  /* of their ids: with the count, as good as their names */
-	bool complete; /* each process that there was could be judged */
+	unsigned int missed; /* were on the list, and gone before they could be judged */
 };
 
 /* Chooses what the kernel lets us carry numbers in. Returns 0, or the errno of the list of processes. */

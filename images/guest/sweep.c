@@ -8,8 +8,9 @@
 #include "fault.h"
 #include "mark.h"
 #include "output.h"
+#include "quiesce.h"
 
-enum { MOST_STOPS = 16 };
+enum { MOST_PASSES = 16 };
 
 struct sweep {
 	uint32_t number;
@@ -34,33 +35,46 @@ bool sweeping(void)
 
 static bool none(struct marked marked)
 {
-	return marked.complete && marked.count == 0;
+	return marked.missed == 0 && marked.count == 0;
 }
 
 static bool same(struct marked one, struct marked other)
 {
-	return one.complete && other.complete && one.count == other.count && one.sum == other.sum;
+	return one.missed == 0 && other.missed == 0 && one.count == other.count && one.sum == other.sum;
 }
 
-/* They are stopped before they are killed: a stopped process keeps its place below the limit of processes, so that its
- * kind can't multiply faster than it is found. Nothing is reaped meanwhile, for the same reason. */
-static void kill_all(uint32_t number)
+/* Those who died are taken off the list first: it is the shorter, and the faster gone through, the less can change meanwhile. */
+static struct marked signal_once(uint32_t number, int signal)
 {
-	struct marked before = mark_signal(number, SIGSTOP);
-	for (int stops = 1; stops < MOST_STOPS; stops++) {
-		struct marked now = mark_signal(number, SIGSTOP);
+	(void)reap();
+	return mark_signal(number, signal);
+}
+
+/* Again and again, until those that are there are those that have had it. */
+static void signal_all(uint32_t number, int signal)
+{
+	struct marked before = signal_once(number, signal);
+	for (int passes = 1; passes < MOST_PASSES; passes++) {
+		struct marked now = signal_once(number, signal);
 		if (same(before, now))
-			break;
+			return;
 		before = now;
 	}
-	(void)mark_signal(number, SIGKILL);
+}
+
+/* They are stopped before they are killed: a stopped process keeps its place below the limit of processes, so that its kind
+ * can't multiply faster than it is found. */
+static void kill_all(uint32_t number)
+{
+	signal_all(number, SIGSTOP);
+	signal_all(number, SIGKILL);
 }
 
 /* Two looks, because one reads the list while it changes. */
 static bool swept(uint32_t number)
 {
 	bool over = command_end(number);
-	if (!none(mark_signal(number, SIGSTOP)) || !none(mark_signal(number, SIGSTOP))) {
+	if (!none(signal_once(number, SIGSTOP)) || !none(signal_once(number, SIGSTOP))) {
 		kill_all(number);
 		return false;
 	}

@@ -61,7 +61,7 @@ int spawn(struct command *command)
 struct marked mark_signal(uint32_t number, int signal)
 {
 	CHECK(number > 0 && number <= MAX_STREAM && signal > 0);
-	return (struct marked){ .complete = true };
+	return (struct marked){ 0 };
 }
 
 int mark_self(uint32_t number)

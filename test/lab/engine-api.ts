@@ -83,3 +83,10 @@ function parse(body: string): unknown {
     return body;
   }
 }
+
+/** The command lines of the processes in a sandbox, as the engine tells them. */
+export async function processesIn(sandbox: string): Promise<readonly string[]> {
+  const { body } = await askEngine({ path: `/containers/sandbox-${sandbox}/top?ps_args=-o%20pid,args` });
+  const rows: unknown = typeof body === "object" && body !== null && "Processes" in body ? body.Processes : [];
+  return Array.isArray(rows) ? rows.map((row: unknown) => (Array.isArray(row) ? String(row.at(-1)) : "")) : [];
+}
