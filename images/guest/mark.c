@@ -10,7 +10,7 @@
 
 #include "protocol.h"
 
-enum { BOUNDS = 2, MOST_MISSED = 64 };
+enum { BOUNDS = 2, MOST_MISSED = 64, AHEAD = 16, IDLE_LOOKS = 8, MOST_AHEAD = 1024 };
 enum kinship { STRANGER, KIN, VANISHED };
 
 /* So large that nobody ever reaches it: a program that sizes itself by such a limit finds none. */
@@ -74,33 +74,49 @@ static enum kinship kinship_of(pid_t pid, uint32_t number)
 	return carrier_count == 1 && limits[0].rlim_max == bound(0, number) ? KIN : STRANGER;
 }
 
-static void signal_one(struct marked *marked, pid_t pid, uint32_t number, int signal)
+static enum kinship signal_one(struct marked *marked, pid_t pid, uint32_t number, int signal)
 {
 	enum kinship kinship = kinship_of(pid, number);
-	/* The id can't be another's by now: all others would have to be given out in between. */
-	bool missed = kinship == VANISHED || (kinship == KIN && kill(pid, signal) != 0);
-	marked->missed += missed;
 	if (kinship != KIN)
-		return;
+		return kinship;
 	marked->count++;
 	marked->sum += (uint64_t)pid;
+	/* The id can't be another's by now: all others would have to be given out in between. */
+	return kill(pid, signal) == 0 ? KIN : VANISHED;
 }
 
-/* Ids are listed in ascending order, and those that are given out meanwhile lie ahead: who hands over to a child again and
- * again could keep us going for ever. */
+/* Ids are given out in ascending order: who hands over to a child before the list is read to its end is met behind that. */
+static void look_ahead(struct marked *marked, pid_t last, uint32_t number, int signal)
+{
+	int idle = 0;
+	for (int found = 0; found < MOST_AHEAD && idle < IDLE_LOOKS; idle++) {
+		for (pid_t pid = last + 1; pid <= last + AHEAD; pid++) {
+			if (signal_one(marked, pid, number, signal) != KIN)
+				continue;
+			last = pid;
+			found++;
+			idle = 0;
+		}
+	}
+}
+
 struct marked mark_signal(uint32_t number, int signal)
 {
 	struct marked marked = { 0 };
 	struct dirent *entry;
+	pid_t last = 1;
 	rewinddir(processes);
 	errno = 0;
 	while (marked.missed < MOST_MISSED && (entry = readdir(processes)) != NULL) {
 		char *end;
 		long pid = strtol(entry->d_name, &end, 10);
-		if (*end == 0 && pid > 1)
-			signal_one(&marked, (pid_t)pid, number, signal);
+		if (*end == 0 && pid > 1) {
+			last = (pid_t)pid;
+			marked.missed += signal_one(&marked, last, number, signal) == VANISHED;
+		}
 		errno = 0;
 	}
 	marked.missed += errno != 0;
+	look_ahead(&marked, last, number, signal);
 	return marked;
 }

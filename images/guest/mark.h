@@ -16,7 +16,7 @@ struct marked {
 int marks_open(void);
 /* Between fork and execve. `number` is at most MAX_STREAM. Returns 0 or an errno. */
 int mark_self(uint32_t number);
-/* Sends a signal to all processes that may be of the command `number`. */
+/* Sends a signal to all processes that may be of the command `number`, in one bounded pass. */
 struct marked mark_signal(uint32_t number, int signal);
 
 #endif

@@ -10,7 +10,7 @@
 #include "output.h"
 #include "quiesce.h"
 
-enum { MOST_PASSES = 16 };
+enum { MOST_STOPS = 4, MOST_KILLS = 16 };
 
 struct sweep {
 	uint32_t number;
@@ -51,10 +51,10 @@ static struct marked signal_once(uint32_t number, int signal)
 }
 
 /* Again and again, until those that are there are those that have had it. */
-static void signal_all(uint32_t number, int signal)
+static void signal_all(uint32_t number, int signal, int most)
 {
 	struct marked before = signal_once(number, signal);
-	for (int passes = 1; passes < MOST_PASSES; passes++) {
+	for (int passes = 1; passes < most; passes++) {
 		struct marked now = signal_once(number, signal);
 		if (same(before, now))
 			return;
@@ -66,15 +66,15 @@ static void signal_all(uint32_t number, int signal)
  * can't multiply faster than it is found. */
 static void kill_all(uint32_t number)
 {
-	signal_all(number, SIGSTOP);
-	signal_all(number, SIGKILL);
+	signal_all(number, SIGSTOP, MOST_STOPS);
+	signal_all(number, SIGKILL, MOST_KILLS);
 }
 
-/* Two looks, because one reads the list while it changes. */
+/* Two looks, because one reads the list while it changes. They kill at once: it mostly is enough. */
 static bool swept(uint32_t number)
 {
 	bool over = command_end(number);
-	if (!none(signal_once(number, SIGSTOP)) || !none(signal_once(number, SIGSTOP))) {
+	if (!none(signal_once(number, SIGKILL)) || !none(signal_once(number, SIGKILL))) {
 		kill_all(number);
 		return false;
 	}

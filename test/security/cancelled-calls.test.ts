@@ -155,6 +155,17 @@ describe.each([
   });
 });
 
+describe("processes that hand over to children, under gVisor, where nothing limits their number,", () => {
+  it("are gone when their call was cancelled, if need be with the whole sandbox", async () => {
+    await using door = await openLibrary("runsc");
+    const { cancel } = await door.begin(["./escape", "relay", "cancelled"]);
+    expect(await markers(door)).toEqual(["cancelled"]);
+    await cancel();
+    const left = await markers(door).catch(() => containersOfRun(door.id));
+    expect(left).toEqual([]);
+  });
+});
+
 describe("a command of the library", () => {
   it("that runs too long leaves nothing either, though its first process ends at once", async () => {
     await using box = await createSandbox({ engine, image: TEST_IMAGES.busybox, workspace: directory.path });
