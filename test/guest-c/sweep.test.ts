@@ -77,6 +77,18 @@ describe("a sweep", () => {
     expect(await markers(guest)).toEqual(["before", "beside", "server"]);
   });
 
+  test("comes to its end beside commands whose processes come and go", async () => {
+    await using guest = await startGuest(installed.path);
+    const busy = Array.from({ length: 4 }, () => guest.exec(["sh", "-c", "echo begun; while :; do (:); done"]));
+    for (const stream of busy) await guest.expect(stream, Type.DATA);
+    for (let times = 0; times < 20; times += 1) {
+      const { stream } = await start(guest, "daemon", "swept");
+      await sweep(guest, stream);
+    }
+    expect(await markers(guest)).toEqual([]);
+    expect(guest.heard().filter((frame) => busy.includes(frame.stream) && frame.type === Type.EXIT)).toEqual([]);
+  });
+
   test.each(DAEMONS)("is what it takes: with %s it outlives the end of its command and its group", async (way) => {
     await using place = await startWithNeighbours();
     const { guest } = place;

@@ -174,6 +174,31 @@ describe("a command of the library", () => {
     expect((await processesIn(box.id)).filter((line) => line.includes("late"))).toEqual([]);
   });
 
+  it("that has come to its end leaves nothing when it is given up before it is answered", async () => {
+    await using box = await createSandbox({ engine, image: TEST_IMAGES.busybox, workspace: directory.path });
+    const abort = new AbortController();
+    let release: () => void = () => undefined;
+    const held = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const script = "mkfifo f; ./escape daemon late >f & read -r word <f; kill -KILL $!; echo $$";
+    let result: Promise<unknown> = Promise.resolve();
+    const pid = await new Promise<string>((resolve, reject) => {
+      const onStdout = (piece: Uint8Array): Promise<void> => {
+        resolve(String(Buffer.from(piece)).trim());
+        return held;
+      };
+      result = box.exec(["sh", "-c", script], { signal: abort.signal, onStdout });
+      result.catch(reject);
+    });
+    await box.exec(["sh", "-c", `while kill -0 ${pid} 2>/dev/null; do sleep 0.01; done`]);
+    expect((await processesIn(box.id)).filter((line) => line.includes("late"))).toHaveLength(1);
+    abort.abort();
+    release();
+    expect(await result).toMatchObject({ reason: "interrupted", exit: { code: 0, signal: null } });
+    expect((await processesIn(box.id)).filter((line) => line.includes("late"))).toEqual([]);
+  });
+
   it("that can't be ended, because the sandbox is frozen, ends with the whole sandbox", async () => {
     await using box = await createSandbox({ engine, image: TEST_IMAGES.busybox, workspace: directory.path, killAfter: KILL_AFTER });
     const abort = new AbortController();
