@@ -11,6 +11,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "mark.h"
 #include "signals.h"
 #include "spawn.h"
 
@@ -118,12 +119,15 @@ int search_and_execute(char *const argv[], char *const envp[], exec_function *ex
 	}
 }
 
-_Noreturn void child_main(const struct request *request, const struct child_ends *ends)
+_Noreturn void child_main(uint32_t number, const struct request *request, const struct child_ends *ends)
 {
 	int error = put_descriptors_in_place(ends);
 	/* From here on nothing in this process leads to the guest's pipe, so others may look into it. Before that they
 	 * could take the pipe out of it and speak for the guest. */
 	close_everything_else();
+	if (error != 0)
+		report_failure(SPAWN_RESOURCES, error);
+	error = mark_self(number);
 	if (error != 0)
 		report_failure(SPAWN_RESOURCES, error);
 	if (prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) != 0)

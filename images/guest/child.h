@@ -11,8 +11,8 @@ struct child_ends {
 	int report;
 };
 
-/* Becomes the program, or reports why not and exits. */
-_Noreturn void child_main(const struct request *request, const struct child_ends *ends);
+/* Becomes the program of the command `number`, or reports why not and exits. */
+_Noreturn void child_main(uint32_t number, const struct request *request, const struct child_ends *ends);
 
 typedef int exec_function(const char *path, char *const argv[], char *const envp[]);
 

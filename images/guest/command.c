@@ -159,6 +159,18 @@ bool commands_unfinished(void)
 	return at != NULL;
 }
 
+bool command_end(uint32_t id)
+{
+	struct command *at = commands;
+	while (at != NULL && at->operation.id != id)
+		at = at->next;
+	if (at != NULL && at->alive) {
+		(void)kill(at->pid, SIGKILL);
+		(void)kill(-at->pid, SIGKILL);
+	}
+	return at == NULL || at->state == COLLECTING || at->state == EXITED;
+}
+
 void commands_kill(void)
 {
 	for (struct command *at = commands; at != NULL; at = at->next) {

@@ -51,6 +51,9 @@ void commands_reaped(pid_t pid, int status, const struct rusage *usage);
 bool commands_alive(void);
 /* Whether the host still waits for EXIT or FAILED of some command; what it has not read of its output does not count. */
 bool commands_unfinished(void);
+/* Kills the first process of a command, which may not carry its number yet, and its group. Returns whether there is none and
+ * the host has been told of its end. */
+bool command_end(uint32_t id);
 /* When the guest is not process 1: kills the process group of each command. */
 void commands_kill(void);
 

@@ -11,12 +11,14 @@
 
 #include "fault.h"
 #include "loop.h"
+#include "mark.h"
 #include "operation.h"
 #include "output.h"
 #include "quiesce.h"
 #include "session.h"
 #include "signals.h"
 #include "stats.h"
+#include "sweep.h"
 
 enum { EXIT_USAGE = 64 };
 
@@ -80,6 +82,7 @@ static void set_up(void)
 	need(loop_watch(&to_host, WATCH_OUTPUT), "standard output");
 	need(loop_watch(&children, WATCH_INPUT), "signals");
 	need(stats_open(), "the timer");
+	need(marks_open(), "the list of processes");
 	to_host.writable = true;
 	/* Modes are given in full where files are made; a child sets its own mask. */
 	(void)umask(0);
@@ -126,7 +129,9 @@ static int patience(void)
 {
 	if (can_go_on(&from_host))
 		return 0;
-	return quiescing() ? QUIESCE_RETRY_MS : -1;
+	if (quiescing())
+		return QUIESCE_RETRY_MS;
+	return sweeping() ? SWEEP_RETRY_MS : -1;
 }
 
 int main(int argc, char **argv)
@@ -148,5 +153,6 @@ int main(int argc, char **argv)
 		session_read(&from_host);
 		operations_run();
 		quiesce_step();
+		sweeps_step();
 	}
 }

@@ -32,6 +32,8 @@ enum frame_type {
 	PONG = 0x08,
 	FAULT = 0x09,
 	KNOCK = 0x0a,
+	SWEEP = 0x0b,
+	SWEPT = 0x0c,
 	EXEC_BODY = 0x10,
 	EXEC = 0x11,
 	STARTED = 0x12,

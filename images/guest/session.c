@@ -13,6 +13,7 @@
 #include "pack.h"
 #include "quiesce.h"
 #include "stats.h"
+#include "sweep.h"
 #include "unpack.h"
 
 enum { READS_PER_TURN = 2 };
@@ -47,6 +48,14 @@ static void take_welcome(const struct frame *frame)
 		violation("directories to watch of a wrong form");
 }
 
+static void take_sweep(const struct frame *frame)
+{
+	uint32_t number = frame->length == 4 ? get_u32(frame->payload) : 0;
+	if (number == 0 || number > highest_stream)
+		violation("SWEEP of a command that never was");
+	sweep_begin(number);
+}
+
 static void take_control(const struct frame *frame)
 {
 	if (frame->type == LISTEN) {
@@ -55,6 +64,10 @@ static void take_control(const struct frame *frame)
 	}
 	if (frame->type == DATAGRAM) {
 		datagram_answer(frame);
+		return;
+	}
+	if (frame->type == SWEEP) {
+		take_sweep(frame);
 		return;
 	}
 	bool fits = frame->type == PING ? frame->length == 8 : frame->length == 0;

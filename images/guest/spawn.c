@@ -123,7 +123,7 @@ static int start_child(struct command *command, const struct child_ends *ends)
 		return errno;
 	}
 	if (command->pid == 0)
-		child_main(&command->request, ends);
+		child_main(command->operation.id, &command->request, ends);
 	command->alive = true;
 	return 0;
 }

@@ -8,6 +8,7 @@ import { createSender } from "./frame-writer.ts";
 import { FIRST_CONNECTION, Network } from "./network.ts";
 import { createSettler, type Operation, type Settler } from "./operation.ts";
 import { decodeStats, type GuestStats } from "./stats.ts";
+import { createSweeps, type Sweeps } from "./sweeps.ts";
 import { openPack, openUnpack, type Pack, type PackRequest, type Unpack } from "./transfer.ts";
 import { violation } from "./violation.ts";
 
@@ -47,6 +48,7 @@ export class Session {
   readonly #quiesced: Settler<undefined>[] = [];
   readonly #stats: Settler<GuestStats>[] = [];
   readonly #pongs: Settler<undefined>[] = [];
+  readonly #sweeps: Sweeps;
   #guestWindow: number | undefined;
   #failure: SandboxError | undefined;
   #nextStream = 1;
@@ -57,6 +59,7 @@ export class Session {
     this.#watch = options.watch;
     this.#send = createSender(pipe);
     this.network = new Network(this.#send);
+    this.#sweeps = createSweeps(this.#send);
     this.opened = this.#opened.promise;
     this.lost = this.#lost.promise;
     this.#listen();
@@ -88,6 +91,11 @@ export class Session {
   /** Kills every process but the guest; settles when none is left. */
   async quiesce(): Promise<void> {
     await this.#ask(this.#quiesced, FrameType.QUIESCE);
+  }
+
+  /** Kills every process of one command, wherever it went; settles when none is left. `command` is the id of one that was opened here, also one that is over. */
+  async sweep(command: number): Promise<void> {
+    await this.#sweeps.ask(command);
   }
 
   stats(): Promise<GuestStats> {
@@ -152,6 +160,7 @@ export class Session {
     else if (type === FrameType.QUIESCED) takeReply(this.#quiesced, type).resolve(undefined);
     else if (type === FrameType.STATS) takeReply(this.#stats, type).resolve(decodeStats(payload, this.#watch.length));
     else if (type === FrameType.PONG) takeReply(this.#pongs, type).resolve(undefined);
+    else if (type === FrameType.SWEPT) this.#sweeps.accept(payload);
     else if (type === FrameType.FAULT) this.#fail(guestFault(payload));
     else if (type === FrameType.LISTENING || type === FrameType.DATAGRAM) this.network.acceptControl(type, payload);
     else throw violation(`${frameName(type)} on the control stream`);
@@ -222,6 +231,7 @@ export class Session {
     for (const operation of new Set(this.#operations.values())) operation.fail(error);
     this.#operations.clear();
     this.network.fail(error);
+    this.#sweeps.fail(error);
     this.#lost.resolve(error);
     this.#pipe.destroy();
   }

@@ -17,7 +17,7 @@ export type ExecOptions = {
   readonly env?: Readonly<Record<string, string>>;
   /** Absolute, inside. */
   readonly cwd?: string;
-  /** Aborting ends the command: SIGTERM to its process group, SIGKILL after `killAfter`. */
+  /** Aborting ends the command: SIGTERM to its process group, then, after `killAfter` at the latest, SIGKILL to every process of it. */
   readonly signal?: AbortSignal;
   readonly timeout?: string;
   readonly killAfter?: string;

@@ -8,9 +8,9 @@ import { type CommandLimits, type ExecOptions, inputOf, resolveLimits, resolveRe
 import { armDeadline } from "./deadline.ts";
 import type { Plan } from "./decide.ts";
 import { endingOfExit, endingOfFailure, oomKills } from "./diagnose.ts";
+import { endCommand, sweepCommand } from "./end-command.ts";
 import { createEndingRace, type Ending, type EndingRace } from "./ending.ts";
 import { feedInput } from "./feed-input.ts";
-import { firstOf } from "./first-of.ts";
 import { createOutputMeter, type OutputMeter } from "./output-meter.ts";
 import type { RunRecord } from "./record.ts";
 import type { StreamResult } from "./result.ts";
@@ -42,9 +42,6 @@ export type LiveSandbox = {
   readonly nextNumber: () => number;
 };
 
-/** Long enough for the kernel on an overloaded machine. */
-const KILL_MS = 5_000;
-
 /**
  * Runs one command in an open sandbox to its end. Throws for bad input, for a program that is not there or can't be executed, and for a sandbox that has
  * ended; what else can happen to a command is the result's `reason`.
@@ -69,8 +66,12 @@ export async function runCommand(live: LiveSandbox, argv: readonly string[], opt
     const exit = await untilExit(live, { command, ending, number, limits });
     const wallMs = Math.round(performance.now() - from);
     await ending.unlessEnded(output);
-    if (ending.current() !== undefined) await Promise.race([output, delay(DRAIN_MS, undefined, { ref: false })]);
-    ending.settle(await endingOf(live, { exit, oomKillsBefore }));
+    const own = await endingOf(live, { exit, oomKillsBefore });
+    ending.settle(own);
+    if (ending.current() !== own) {
+      await sweepCommand(live, command);
+      await Promise.race([output, delay(DRAIN_MS, undefined, { ref: false })]);
+    }
     const result = resultOf(meters, { ending: ending.current(), exit, wallMs });
     live.record.emit({ type: "exec.exited", ...result.exit, exec: number });
     return result;
@@ -113,22 +114,13 @@ async function untilExit(live: LiveSandbox, { command, ending, number, limits }:
     if (started !== undefined) record.emit({ type: "exec.started", pid: started.pid, exec: number });
     using _deadline = armDeadline(ending, limits.timeoutMs);
     const exit = await ending.unlessEnded(command.exited);
-    return exit ?? (await endGroup(command, limits.killAfterMs));
+    return exit ?? (await endCommand(live, command, limits.killAfterMs));
   } catch (error) {
     const loss = await endingOfFailure(record, error);
     if (record.loss === undefined && record.ending.current() === undefined) throw toSandboxError(error);
     ending.settle(record.ending.current() ?? loss);
     return undefined;
   }
-}
-
-/** SIGTERM to the process group, SIGKILL to what has not ended after `killAfterMs`. */
-async function endGroup(command: Command, killAfterMs: number): Promise<CommandExit | undefined> {
-  command.signal(signalNumber("SIGTERM"));
-  const exit = await firstOf(command.exited, killAfterMs);
-  if (exit !== undefined) return exit;
-  command.signal(signalNumber("SIGKILL"));
-  return firstOf(command.exited, KILL_MS);
 }
 
 type Ended = { readonly exit: CommandExit | undefined; readonly oomKillsBefore: Promise<number> };

@@ -45,7 +45,8 @@ async function isFrozen({ container }: RunRecord): Promise<boolean> {
   return autopsy?.paused === true;
 }
 
-function unresponsive(): SandboxError {
+/** The error for processes that nothing ends. */
+export function unresponsive(): SandboxError {
   return new SandboxError(
     "GUEST_LOST",
     "The sandbox's processes could not be ended.",

@@ -144,6 +144,9 @@ describe("a host that breaks the rules is told and left, with 70:", () => {
       [welcome, encodeFrame(1, Type.PACK, strings("/proc", "self/mem")), encodeFrame(3, Type.PACK, strings("/usr", ".")), data(3, 1)],
     ],
     ["a pack of nothing", [welcome, encodeFrame(1, Type.PACK, strings("/tmp"))]],
+    ["SWEEP of a command that was never opened", [welcome, command(1), encodeFrame(0, Type.SWEEP, u32(3))]],
+    ["SWEEP of nothing", [welcome, encodeFrame(0, Type.SWEEP, u32(0))]],
+    ["SWEEP of another length", [welcome, command(1), encodeFrame(0, Type.SWEEP, u32(1, 1))]],
     ["KNOCK after WELCOME", [welcome, encodeFrame(0, Type.KNOCK)]],
     ["KNOCK with a payload", [encodeFrame(0, Type.KNOCK, Buffer.alloc(1))]],
   ])("%s", async (_, frames) => {

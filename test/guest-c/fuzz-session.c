@@ -12,9 +12,11 @@
 #include "../../images/guest/output.c"
 #include "../../images/guest/quiesce.c"
 #include "../../images/guest/session.c"
+#include "../../images/guest/sweep.c"
 
 #include "check.h"
 #include "fuzz.h"
+#include "mark.h"
 #include "place.h"
 #include "spawn.h"
 #include "walk.h"
@@ -53,6 +55,18 @@ int spawn(struct command *command)
 	CHECK(loop_watch(&command->report, WATCH_INPUT) == 0);
 	command->pid = NO_PROCESS;
 	command->alive = true;
+	return 0;
+}
+
+struct marked mark_signal(uint32_t number, int signal)
+{
+	CHECK(number > 0 && number <= MAX_STREAM && signal > 0);
+	return (struct marked){ 0 };
+}
+
+int mark_self(uint32_t number)
+{
+	(void)number;
 	return 0;
 }
 
@@ -138,7 +152,7 @@ void walk_close(struct walk *walk)
 
 static bool guest_may_say(uint8_t type)
 {
-	static const uint8_t types[] = { HELLO, QUIESCED, STATS, PONG, STARTED, EXIT, FAILED, DATA, END, CREDIT, STOP, DONE, NOTE };
+	static const uint8_t types[] = { HELLO, SWEPT, QUIESCED, STATS, PONG, STARTED, EXIT, FAILED, DATA, END, CREDIT, STOP, DONE, NOTE };
 	return memchr(types, type, sizeof types) != NULL;
 }
 
@@ -163,6 +177,7 @@ static void take_steps(void)
 		CHECK(loop_wait(0) == 0);
 		operations_run();
 		quiesce_step();
+		sweeps_step();
 		check_what_was_said();
 		commands_reaped(NO_PROCESS, turn << 8, &usage);
 	}
@@ -186,6 +201,11 @@ static void forget_everything(void)
 		commands->operation.release(&commands->operation);
 	start = end = 0;
 	asked = 0;
+	while (sweeps != NULL) {
+		struct sweep *next = sweeps->next;
+		free(sweeps);
+		sweeps = next;
+	}
 	host_window = highest_stream = 0;
 	paused = false;
 	reader.start = reader.end = 0;
@@ -272,6 +292,8 @@ size_t fuzz_seed(size_t index, uint8_t *into, size_t size)
 		length += add(into + length, 0, PING, "12345678", 8);
 		length += add(into + length, 0, STATS_REQUEST, "", 0);
 		length += add(into + length, 0, QUIESCE, "", 0);
+		length += add_command(into + length, 29, "x", 0);
+		length += add(into + length, 0, SWEEP, "\0\0\0\35", 4);
 		length += add_command(into + length, 31, "c", 2);
 		length += add(into + length, 31, DATA, block, 1024);
 	}

@@ -53,7 +53,7 @@ test("frames, credit, requests, archives in and out, and the PATH search hold wh
 });
 
 test("no bytes from the host make the session read or write where it must not", { timeout: 30_000 + 2 * FUZZ_MS }, async () => {
-  const standIns = ["command.c", "operation.c", "output.c", "quiesce.c", "session.c", "spawn.c", "place.c", "walk.c"];
+  const standIns = ["command.c", "operation.c", "output.c", "quiesce.c", "session.c", "sweep.c", "mark.c", "spawn.c", "place.c", "walk.c"];
   const program = compile(["fuzz-session.c", "fuzz-driver.c"], standIns);
   await fuzz(program);
 });

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { createServer } from "node:net";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { runCli, startCli } from "../lab/cli.ts";
-import { askEngine, dockerCli } from "../lab/engine-api.ts";
+import { askEngine, dockerCli, processesIn } from "../lab/engine-api.ts";
 import { codeOf, type McpSession, openMcp, textOf } from "../lab/mcp.ts";
 import { containersOfOwner, leftAfter } from "../lab/traces.ts";
 
@@ -18,13 +18,6 @@ beforeAll(async () => {
 afterAll(() => mcp.client.close());
 
 const sh = (script: string, given: Readonly<Record<string, unknown>> = {}) => mcp.ask("run_command", { script, ...given });
-
-/** The command lines of the processes in a sandbox, as the engine tells them. */
-async function processesIn(sandbox: string): Promise<readonly string[]> {
-  const { body } = await askEngine({ path: `/containers/sandbox-${sandbox}/top?ps_args=-o%20pid,args` });
-  const rows: unknown = typeof body === "object" && body !== null && "Processes" in body ? body.Processes : [];
-  return Array.isArray(rows) ? rows.map((row: unknown) => (Array.isArray(row) ? String(row.at(-1)) : "")) : [];
-}
 
 describe("the tools", () => {
   it("are listed with schemas and with hints about what they do", async () => {

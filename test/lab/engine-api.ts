@@ -83,3 +83,11 @@ function parse(body: string): unknown {
     return body;
   }
 }
+
+/** The command lines of the processes in a sandbox, as the engine tells them. */
+export async function processesIn(sandbox: string): Promise<readonly string[]> {
+  const { status, body } = await askEngine({ path: `/containers/sandbox-${sandbox}/top?ps_args=-o%20pid,args` });
+  if (status !== 200) throw new Error(`The engine can't tell the processes of ${sandbox}: ${JSON.stringify(body)}`);
+  const rows: unknown = typeof body === "object" && body !== null && "Processes" in body ? body.Processes : [];
+  return Array.isArray(rows) ? rows.map((row: unknown) => (Array.isArray(row) ? String(row.at(-1)) : "")) : [];
+}

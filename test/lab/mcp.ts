@@ -31,6 +31,8 @@ export type McpOptions = {
   readonly env?: Readonly<Record<string, string>>;
   /** The executable, in place of the built one. */
   readonly executable?: string;
+  /** Takes what the server says on standard error, which is quiet otherwise. */
+  readonly onLog?: (text: string) => void;
 };
 
 /** Starts `sandbox mcp` with a small image and the flags given, and shakes hands with it. */
@@ -45,11 +47,13 @@ export async function openMcp(flags: readonly string[] = [], options: McpOptions
       TEST_IMAGES.busybox,
       "--memory",
       "128m",
-      "--quiet",
+      ...(options.onLog === undefined ? ["--quiet"] : []),
       ...flags,
     ],
+    stderr: options.onLog === undefined ? "inherit" : "pipe",
     env: { ...Object.fromEntries(inherited), DOCKER_HOST: `unix://${engineSocket()}`, ...options.env },
   });
+  transport.stderr?.on("data", (piece: Buffer) => options.onLog?.(piece.toString()));
   const client = new Client({ name: "belljar-test", version: "1" });
   await client.connect(transport);
   // From here on the client holds what it is answered to the output schemas.

@@ -105,6 +105,7 @@ describe("a hostile guest is cut off with GUEST_PROTOCOL when it sends", () => {
     ["a stream that only a guest could open", (guest) => guest.frame(0x8000_0001, FrameType.DATA, Buffer.from("x"))],
     ["QUIESCED that nobody asked for", (guest) => guest.frame(0, FrameType.QUIESCED)],
     ["STATS that nobody asked for", (guest) => guest.frame(0, FrameType.STATS)],
+    ["SWEPT that nobody asked for", (guest) => guest.frame(0, FrameType.SWEPT, encodeU32(1))],
     ["PONG that nobody asked for", (guest) => guest.frame(0, FrameType.PONG, Buffer.alloc(8))],
     ["EXIT before STARTED", (guest) => guest.frame(1, FrameType.EXIT, exit())],
     ["output before STARTED", (guest) => guest.frame(1, FrameType.DATA, Buffer.from("x"))],
@@ -192,6 +193,20 @@ describe("a hostile guest is cut off with GUEST_PROTOCOL when it sends", () => {
       },
     ],
     [
+      "SWEPT for another command",
+      (guest, session) => {
+        session.sweep(1).catch(() => undefined);
+        guest.frame(0, FrameType.SWEPT, encodeU32(3));
+      },
+    ],
+    [
+      "SWEPT of a broken size",
+      (guest, session) => {
+        session.sweep(1).catch(() => undefined);
+        guest.frame(0, FrameType.SWEPT, Buffer.from([0, 0, 0, 1, 0]));
+      },
+    ],
+    [
       "more than ten thousand notes",
       (guest, session) => {
         session.unpack("/workspace").done.catch(() => undefined);
@@ -217,7 +232,15 @@ describe("a hostile guest is cut off with GUEST_PROTOCOL when it sends", () => {
     await using guest = await createHostileGuest();
     const session = await shakeHands(guest);
     const command = session.exec(REQUEST);
-    const waits = [command.started, command.exited, session.stats(), session.quiesce(), session.ping(), session.unpack("/w").done];
+    const waits = [
+      command.started,
+      command.exited,
+      session.stats(),
+      session.quiesce(),
+      session.ping(),
+      session.sweep(1),
+      session.unpack("/w").done,
+    ];
     guest.frame(77, FrameType.EXIT);
     for (const wait of waits) await expect(wait).rejects.toMatchObject({ code: "GUEST_PROTOCOL" });
     expect(() => session.exec(REQUEST)).toThrow(expect.objectContaining({ code: "GUEST_PROTOCOL" }) as Error);

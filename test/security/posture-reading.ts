@@ -32,6 +32,9 @@ export function parseReading(text: string): Reading {
   return readingSchema.parse(JSON.parse(text));
 }
 
+/** Limits of such a height carry a command's number (`docs/decisions/marks.md`). */
+const NUMBERS_FROM = 2 ** 62;
+
 /** A reading in words that are the same on every machine: what is left is what holds the sandbox down. */
 export function describeReading(reading: Reading, { engine, plain }: Surroundings) {
   return {
@@ -40,9 +43,10 @@ export function describeReading(reading: Reading, { engine, plain }: Surrounding
     guest: { ...credentials(textOf(reading, "/proc/1/status")), commandLine: textOf(reading, "/proc/1/cmdline") },
     mounts: mounts(textOf(reading, "/proc/self/mountinfo")),
     quotas: quotas(reading),
-    limits: mapValues(reading.limits, (limit, name) =>
-      JSON.stringify(limit) === JSON.stringify(plain.limits[name]) ? "the engine's" : limit.join(" "),
-    ),
+    limits: mapValues(reading.limits, (limit, name) => {
+      if (JSON.stringify(limit) === JSON.stringify(plain.limits[name])) return "the engine's";
+      return limit.every((value) => value !== "unlimited" && value >= NUMBERS_FROM) ? "the command's number" : limit.join(" ");
+    }),
     outOfMemory: { command: number(reading, "/proc/self/oom_score_adj"), guest: number(reading, "/proc/1/oom_score_adj") },
     environment: reading.environment.toSorted(),
     names: {
