@@ -40,7 +40,12 @@ export async function batch(invocation: Invocation, watchdog: ChildProcess): Pro
   const engine = createPool(direct, { max: Math.ceil(settings.jobs / 2), total: tasks.count });
   // What an earlier batch left because its engine died too; nobody waits for it.
   pruneDeadOwners(engine).catch(() => undefined);
-  const progress = createBatchProgress({ total: tasks.count, quiet: options.flag("quiet"), verbose: options.flag("verbose") });
+  const progress = createBatchProgress({
+    total: tasks.count,
+    quiet: options.flag("quiet"),
+    verbose: options.flag("verbose"),
+    interrupted: interrupts.gentle,
+  });
   let report: Report;
   try {
     const context = contextOf(engine);
