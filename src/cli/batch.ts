@@ -3,7 +3,7 @@ import { availableParallelism } from "node:os";
 import { createJudge } from "../batch/judge-task.ts";
 import { loadTasks } from "../batch/load-tasks.ts";
 import { prepareOutput } from "../batch/prepare-output.ts";
-import { type Report, runBatch } from "../batch/run-batch.ts";
+import { MOST_JOBS, MOST_RETRIES, type Report, runBatch } from "../batch/run-batch.ts";
 import { writeSummary } from "../batch/write-summary.ts";
 import { SandboxError } from "../core/errors.ts";
 import { currentOwner, judgeOwner } from "../engine/ownership.ts";
@@ -87,9 +87,6 @@ type Settings = {
   readonly failFast: boolean;
   readonly junit: string | undefined;
 };
-
-const MOST_JOBS = 1_000;
-const MOST_RETRIES = 100;
 
 async function readSettings(options: Options): Promise<Settings> {
   const out = options.text("out");

@@ -5,6 +5,8 @@ import { createPool } from "../engine/pool.ts";
 import type { Engine } from "../engine/port.ts";
 import { pruneDeadOwners } from "../engine/reaper.ts";
 import { callerEnvironment } from "./caller.ts";
+import { judgeOptions } from "./judge-options.ts";
+import { ENGINE_SHAPE } from "./option-shapes.ts";
 import type { EngineChoice } from "./options.ts";
 
 export type EngineOptions = {
@@ -18,9 +20,11 @@ export type EngineOptions = {
 
 /**
  * Connects to an engine for many runs and sandboxes; disposing of it closes the connection and removes what was kept ready, and what a process that died has
- * left is removed at the start. Throws `NO_ENGINE` and the other `ENGINE_*`.
+ * left is removed at the start. Throws `USAGE`, `NO_ENGINE` and the other `ENGINE_*`.
  */
-export async function openEngine({ host, pool = 0, onWarning }: EngineOptions = {}): Promise<Engine & AsyncDisposable> {
+export async function openEngine(options: EngineOptions = {}): Promise<Engine & AsyncDisposable> {
+  judgeOptions("openEngine", ENGINE_SHAPE, options);
+  const { host, pool = 0, onWarning } = options;
   const engine = await connectEngine({
     ...PACKAGE_FILES,
     host,

@@ -18,7 +18,12 @@ type Secrets = { readonly secrets?: readonly (string | SecretRequest)[] };
 export type RunOptions = Omit<TaskRequest, "secrets" | "terminal"> & Secrets & EngineChoice;
 
 /** What a sandbox shall be that stays open for many commands. */
-export type SandboxOptions = Omit<SandboxRequest, "secrets"> & Secrets & EngineChoice;
+export type SandboxOptions = Omit<SandboxRequest, "secrets"> &
+  Secrets &
+  EngineChoice & {
+    /** Aborting gives the opening up, or closes the sandbox. */
+    readonly signal?: AbortSignal;
+  };
 
 /** The request without what is no part of it. Throws `BAD_SECRET`. */
 export function requestOf<Options extends Secrets & EngineChoice>(

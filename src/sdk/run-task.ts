@@ -6,7 +6,9 @@ import type { RunResult } from "../run/result.ts";
 import { runTask as runResolved } from "../run/run-task.ts";
 import { openCaller } from "./caller.ts";
 import { interruptsOf } from "./interrupts.ts";
+import { judgeOptions } from "./judge-options.ts";
 import { chosenEngine } from "./open-engine.ts";
+import { TASK_SHAPE } from "./option-shapes.ts";
 import { type RunOptions, requestOf } from "./options.ts";
 
 export type TaskOptions = RunOptions & {
@@ -32,10 +34,12 @@ export function runTask(options: TaskOptions): RunningTask {
 }
 
 async function run(options: TaskOptions, onEvent: (event: RunEvent) => void): Promise<RunResult> {
+  judgeOptions("runTask", TASK_SHAPE, options);
   const { stdin, signal, onOutput, ...rest } = options;
   const task = resolveTask(requestOf(rest));
   await using chosen = await chosenEngine(options);
   using caller = openCaller();
+  using interrupts = interruptsOf(signal);
   return await runResolved(task, {
     engine: chosen.engine,
     keepOutput: true,
@@ -44,6 +48,6 @@ async function run(options: TaskOptions, onEvent: (event: RunEvent) => void): Pr
     roots: caller.roots,
     ...(stdin === undefined ? {} : { stdin: Readable.from(typeof stdin === "string" || stdin instanceof Uint8Array ? [stdin] : stdin) }),
     ...(onOutput === undefined ? {} : { onOutput }),
-    interrupts: interruptsOf(signal),
+    interrupts,
   });
 }
