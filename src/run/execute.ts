@@ -35,7 +35,7 @@ export async function execute(
   });
   context.terminal?.onResize((size) => command.resize(size));
   const started = await ending.unlessEnded(command.started);
-  const input = feedInput(context.stdin, command.stdin);
+  const input = feedInput(context.stdin, { target: command.stdin, ending });
   const output = Promise.all([
     carryOutput(command.stdout, { name: "stdout", meter: record.stdout, ending, take: context.onOutput }),
     carryOutput(command.stderr, { name: "stderr", meter: record.stderr, ending, take: context.onOutput }),
@@ -45,7 +45,7 @@ export async function execute(
     await awaitExit(record, command);
   }
   input.stop();
-  const usable = await endCommand(record, { session, command, forced: context.interrupts?.forced });
+  const usable = await endCommand(record, { session, command, interrupts: context.interrupts });
   if (usable) await takeStock(record, { session, output, forced: context.interrupts?.forced });
   return usable;
 }

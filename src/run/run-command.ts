@@ -1,4 +1,3 @@
-import { Readable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import { SandboxError, toSandboxError } from "../core/errors.ts";
 import { signalName, signalNumber } from "../core/signals.ts";
@@ -8,6 +7,7 @@ import type { Session } from "../guest/session.ts";
 import { assertCommand, assertEnvironment, parseWorkdir } from "../policy/task-fields.ts";
 import { carryOutput, DRAIN_MS } from "./carry-output.ts";
 import { environmentOf } from "./command-environment.ts";
+import { type Input, openInput } from "./command-input.ts";
 import type { TerminalSize } from "./context.ts";
 import { armDeadline } from "./deadline.ts";
 import type { Plan } from "./decide.ts";
@@ -22,7 +22,7 @@ import type { StreamResult } from "./result.ts";
 /** What one command in an open sandbox may be given; what is left out is as the sandbox has it. */
 export type ExecOptions = {
   /** Default nothing. */
-  readonly stdin?: string | Uint8Array | AsyncIterable<string | Uint8Array>;
+  readonly stdin?: Input;
   /** Beside the sandbox's own. */
   readonly env?: Readonly<Record<string, string>>;
   /** Absolute, inside. */
@@ -87,7 +87,8 @@ export async function runCommand(live: LiveSandbox, argv: readonly string[], opt
   options.terminal?.onResize?.((size) => command.resize(size));
   using _interrupt = watchSignal(options.signal, ending);
   live.running.add(ending);
-  const input = feedInput(inputOf(options.stdin), command.stdin);
+  using given = openInput(options.stdin);
+  const input = feedInput(given.stream, { target: command.stdin, ending });
   const output = Promise.all([
     carryOutput(command.stdout, { name: "stdout", meter: stdout, ending, take: (_name, piece) => options.onStdout?.(piece) }),
     carryOutput(command.stderr, { name: "stderr", meter: stderr, ending, take: (_name, piece) => options.onStderr?.(piece) }),
@@ -143,11 +144,6 @@ function requestOf({ record, plan }: LiveSandbox, argv: readonly string[], optio
     stdin: stdin !== undefined,
     terminal: terminal === undefined ? undefined : { rows: terminal.rows, columns: terminal.columns },
   };
-}
-
-function inputOf(stdin: ExecOptions["stdin"]): Readable | undefined {
-  if (stdin === undefined || stdin instanceof Readable) return stdin;
-  return Readable.from(typeof stdin === "string" || stdin instanceof Uint8Array ? [Buffer.from(stdin)] : stdin);
 }
 
 function watchSignal(signal: AbortSignal | undefined, ending: EndingRace): Disposable {

@@ -1,5 +1,5 @@
-import { Readable } from "node:stream";
 import { resolveTask } from "../policy/task.ts";
+import { type Input, openInput } from "../run/command-input.ts";
 import { createEventLog } from "../run/event-log.ts";
 import type { RunEvent } from "../run/events.ts";
 import type { RunResult } from "../run/result.ts";
@@ -13,7 +13,7 @@ import { type RunOptions, requestOf } from "./options.ts";
 
 export type TaskOptions = RunOptions & {
   /** What the command reads. Default nothing. */
-  readonly stdin?: string | Uint8Array | AsyncIterable<string | Uint8Array>;
+  readonly stdin?: Input;
   /** Aborting asks the command to end with SIGTERM, and ends everything after `killAfter`. */
   readonly signal?: AbortSignal;
   /** Takes output as it comes; the next piece waits for the returned promise. */
@@ -40,13 +40,14 @@ async function run(options: TaskOptions, onEvent: (event: RunEvent) => void): Pr
   await using chosen = await chosenEngine(options);
   using caller = openCaller();
   using interrupts = interruptsOf(signal);
+  using input = openInput(stdin);
   return await runResolved(task, {
     engine: chosen.engine,
     keepOutput: true,
     onEvent,
     secretSources: caller.secretSources,
     roots: caller.roots,
-    ...(stdin === undefined ? {} : { stdin: Readable.from(typeof stdin === "string" || stdin instanceof Uint8Array ? [stdin] : stdin) }),
+    ...(input.stream === undefined ? {} : { stdin: input.stream }),
     ...(onOutput === undefined ? {} : { onOutput }),
     interrupts,
   });
