@@ -4,8 +4,10 @@ import { isSuccess } from "../batch/outcomes.ts";
 import { formatDuration } from "../core/units.ts";
 import { sanitiseLine } from "../output/sanitise.ts";
 import { createTally } from "./batch-tally.ts";
-import { isLive, showLiveLine } from "./live-line.ts";
+import { isLive, type LiveLine, showLiveLine } from "./live-line.ts";
 
+/** A list that is checked within this time needs no line. */
+const SHORT_MS = 400;
 /** Between two lines about how far it is, where there is no terminal. */
 const LINE_MS = 10_000;
 
@@ -38,6 +40,25 @@ export function createBatchProgress(options: {
       tally.onEvent(event);
       const text = linesOf(event, options.verbose);
       if (text !== undefined) front.say(`sandbox: ${withoutCommands(sanitiseLine(text))}\n`);
+    },
+  };
+}
+
+/** Says on a terminal how many tasks of a long list were looked at. */
+export function createLoadProgress(quiet: boolean): { readonly onJudged: (count: number) => void; readonly stop: () => void } {
+  let judged = 0;
+  let live: LiveLine | undefined;
+  const show = (): void => {
+    live = showLiveLine(process.stderr, () => `checking the list: ${judged} tasks so far`);
+  };
+  const timer = quiet || !isLive(process.stderr) ? undefined : setTimeout(show, SHORT_MS).unref();
+  return {
+    stop() {
+      clearTimeout(timer);
+      live?.stop();
+    },
+    onJudged(count) {
+      judged = count;
     },
   };
 }

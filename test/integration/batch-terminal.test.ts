@@ -1,3 +1,4 @@
+import { writeFile } from "node:fs/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type BatchLab, batchLab } from "../lab/batch.ts";
 import { TEST_IMAGES } from "../lab/images.ts";
@@ -127,6 +128,18 @@ describe("a batch on a terminal", () => {
     expect(plain.shown).not.toMatch(COLOUR);
   });
 
+  it("says how much of a long list it has looked at", async () => {
+    const size = { rows: 24, columns: 80 };
+    // A last line that is refused, so that nothing runs.
+    await writeFile(directory.join("tasks.jsonl"), `${linesOfTasks(100_000)}{}\n`);
+    const { status, shown } = await batch(size);
+    const screens = await screensOf(shown, size);
+    expectOneLiveLine(screens);
+    expect(liveLines(screens)).toContainEqual(expect.stringMatching(/^checking the list: \d+ tasks so far$/));
+    expect(screens.at(-1)?.join("")).toContain("tasks.jsonl:100001: the task has no id.");
+    expect(status).toBe(64);
+  });
+
   it.each([
     ["can't move its cursor", { TERM: "dumb" }],
     ["is a pipeline's", { CI: "true" }],
@@ -137,6 +150,10 @@ describe("a batch on a terminal", () => {
     expect(status).toBe(130);
   });
 });
+
+function linesOfTasks(count: number): string {
+  return Array.from({ length: count }, (_, at) => `{"id":"t${at}","command":["true"]}\n`).join("");
+}
 
 /** SGR with an argument. */
 const COLOUR = /\u001b\[\d/;
