@@ -94,12 +94,12 @@ const COMMON: Shape<Omit<SandboxOptions, "signal">> = {
 /** Options of `createSandbox`. */
 export const SANDBOX_SHAPE: Shape<SandboxOptions> = { ...COMMON, signal: SIGNAL };
 
-const RUN: Shape<RunOptions> = { ...COMMON, command: needed(TEXTS), artifacts: TEXTS, out: TEXT, patch: TEXT, learn: FLAG };
+const RUN: Shape<RunOptions> = { ...COMMON, command: needed(TEXTS), artifacts: TEXTS, out: TEXT, patch: TEXT };
 
 /** Options of `runTask`. */
 export const TASK_SHAPE: Shape<TaskOptions> = { ...RUN, stdin: CONTENT, signal: SIGNAL, onOutput: FUNCTION };
 
-const { command: _command, patch: _patch, learn: _learn, keep: _keep, ...forAll } = RUN;
+const { command: _command, patch: _patch, keep: _keep, ...forAll } = RUN;
 
 /** Options of `runBatch`. */
 export const BATCH_SHAPE: Shape<BatchOptions> = {

@@ -15,7 +15,7 @@ export type EngineChoice = {
 type Secrets = { readonly secrets?: readonly (string | SecretRequest)[] };
 
 /** What one run shall do. The names are those of the flags of `sandbox run`. */
-export type RunOptions = Omit<TaskRequest, "secrets" | "terminal"> & Secrets & EngineChoice;
+export type RunOptions = Omit<TaskRequest, "secrets" | "terminal" | "learn"> & Secrets & EngineChoice;
 
 /** What a sandbox shall be that stays open for many commands. */
 export type SandboxOptions = Omit<SandboxRequest, "secrets"> &

@@ -18,7 +18,7 @@ import { chosenEngine } from "./open-engine.ts";
 import { BATCH_SHAPE } from "./option-shapes.ts";
 import { type RunOptions, requestOf } from "./options.ts";
 
-export type BatchOptions = Omit<RunOptions, "command" | "out" | "patch" | "learn" | "keep"> & {
+export type BatchOptions = Omit<RunOptions, "command" | "out" | "patch" | "keep"> & {
   /** Tasks, or the path of a list as `sandbox batch` reads it (JSON Lines, YAML, CSV). They can only narrow what the batch is given. */
   readonly tasks: string | Iterable<BatchTask> | AsyncIterable<BatchTask>;
   /** The command for each row of a CSV list. */

@@ -74,7 +74,7 @@ describe("a pool", () => {
     expect(await pool.settled()).toBe(1);
     const [, prepared] = created();
     asked = [];
-    let atOutput: readonly string[] | undefined;
+    let atOutput: readonly string[] = ["no output came"];
     const second = await run(pool, {}, () => {
       atOutput = [...asked];
     });
@@ -83,7 +83,9 @@ describe("a pool", () => {
       ["x\n", true],
     ]);
     expect(second.run).toBe(prepared);
-    expect(atOutput).toEqual([]);
+    // On a busy machine the next one is being made by then.
+    const isForAnother = (what: string): boolean => what.startsWith("create ") && what !== `create ${second.run}`;
+    expect(atOutput.filter((what) => !isForAnother(what))).toEqual([]);
     expect(await stateOf(containerName(second.run))).toBeUndefined();
     await pool.settled();
     expect((await run(pool)).run).not.toBe(second.run);

@@ -58,6 +58,7 @@ describe("an option that is none", () => {
     ["createSandbox", box, { allows: ["x.com"] }, '"allows" is not an option of createSandbox.', "Write allow, or leave it out."],
     ["runTask", task, { timeOut: "5s" }, '"timeOut" is not an option of runTask.', "Write timeout, or leave it out."],
     ["runTask", task, { secret: [] }, '"secret" is not an option of runTask.', "Write secrets, or leave it out."],
+    ["runTask", task, { learn: true }, '"learn" is not an option of runTask.', /^Choose from: /],
     ["runBatch", batch, { job: 4 }, '"job" is not an option of runBatch.', "Write jobs, or leave it out."],
     ["runBatch", batch, { concurrency: 4 }, '"concurrency" is not an option of runBatch.', /^Choose from: .*image.*jobs/],
     ["openEngine", engine, { pol: 4 }, '"pol" is not an option of openEngine.', "Write pool, or leave it out."],
