@@ -49,7 +49,7 @@ export function createLoadProgress(quiet: boolean): { readonly onJudged: (count:
   let judged = 0;
   let live: LiveLine | undefined;
   const show = (): void => {
-    live = showLiveLine(process.stderr, () => `checking the list: ${judged} tasks so far`);
+    live = showLiveLine(process.stderr, () => `checking the list: ${judged} tasks`);
   };
   const timer = quiet || !isLive(process.stderr) ? undefined : setTimeout(show, SHORT_MS).unref();
   return {
