@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { nearest } from "../core/nearest.ts";
 import { PARTIAL_PREFIX } from "../core/partial.ts";
 import type { Fault } from "./bad-batch.ts";
 import type { BatchTask } from "./batch-task.ts";
@@ -38,7 +39,7 @@ export function batchTaskJsonSchema(): object {
 /** Judges the shape of one task: the task, or the first thing that is wrong with it. */
 export function readBatchTask(value: unknown): { readonly task: BatchTask } | { readonly fault: Fault } {
   const parsed = batchTaskSchema.safeParse(value);
-  if (!parsed.success) return { fault: faultOf(parsed.error.issues[0], value) };
+  if (!parsed.success) return { fault: faultOf(worstOf(parsed.error.issues), value) };
   const reserved = isReserved(parsed.data.id);
   return reserved
     ? { fault: { sentence: `the id "${parsed.data.id}" is a name that batch uses itself`, hint: "Choose another id." } }
@@ -50,11 +51,22 @@ function isReserved(id: string): boolean {
   return [".", "..", SUMMARY_FILE, JOURNAL_FILE].includes(id) || id.startsWith(PARTIAL_PREFIX);
 }
 
+/** What is missing may be there under a misspelt name. */
+function worstOf(issues: readonly z.core.$ZodIssue[]): z.core.$ZodIssue | undefined {
+  return issues.find(({ code, path }) => code === "unrecognized_keys" && path.length === 0) ?? issues[0];
+}
+
 function faultOf(issue: z.core.$ZodIssue | undefined, value: unknown): Fault {
   const keys = Object.keys(batchTaskSchema.shape).join(", ");
   if (issue === undefined) return { sentence: "this is not a task", hint: `Write an object with the keys ${keys}.` };
-  if (issue.code === "unrecognized_keys")
-    return { sentence: `${quote(issue.keys[0] ?? "")} is not a key of a task`, hint: `The keys are ${keys}.` };
+  if (issue.code === "unrecognized_keys") {
+    const [key = ""] = issue.keys;
+    const near = nearest(key, Object.keys(batchTaskSchema.shape));
+    return {
+      sentence: `${quote(key)} is not a key of a task`,
+      hint: near === undefined ? `The keys are ${keys}.` : `Write ${near}, or leave it out.`,
+    };
+  }
   const [key] = issue.path;
   if (key === undefined) return { sentence: "a task is an object, and this is none", hint: 'Write {"id": "a", "command": ["true"]}.' };
   const given = valueAt(value, issue.path);

@@ -1,8 +1,11 @@
 import { closeSync, createReadStream, fstatSync, openSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import { SandboxError, systemCode } from "../core/errors.ts";
+import { systemCode } from "../core/errors.ts";
 import { JOURNAL_FILE } from "./batch-task-schema.ts";
 import { readLines } from "./read-lines.ts";
+import { GO_ON_LATER, writing } from "./unwritable.ts";
+
+const UNWRITABLE = { sentence: "The journal in --out can't be written", hint: GO_ON_LATER } as const;
 
 /** Who writes a journal, in a form that says later whether that process still lives. */
 export type Writer = { readonly pid: number; readonly start: string; readonly boot: string };
@@ -24,9 +27,9 @@ export type Past = {
 
 /** Opens the journal in the directory `out` for one more batch. Every line is with the system before the act that it is about. Throws `OUT_UNWRITABLE`. */
 export function openJournal(out: string, writer: Writer): Journal {
-  const file = writing(() => openSync(join(out, JOURNAL_FILE), "a", 0o666));
+  const file = writing(() => openSync(join(out, JOURNAL_FILE), "a", 0o666), UNWRITABLE);
   const write = (entry: object): void =>
-    void writing(() => writeSync(file, `${fstatSync(file).size === 0 ? "" : "\n"}${JSON.stringify(entry)}`));
+    void writing(() => writeSync(file, `${fstatSync(file).size === 0 ? "" : "\n"}${JSON.stringify(entry)}`), UNWRITABLE);
   write({ batch: "sandbox.batch-journal/1", t: new Date().toISOString(), writer });
   return {
     started: (id) => write({ started: id }),
@@ -74,17 +77,4 @@ function parseEntry(text: string): Readonly<Record<string, unknown>> {
 function readWriter(value: unknown): Writer | undefined {
   if (typeof value !== "object" || value === null || !("pid" in value) || !("start" in value) || !("boot" in value)) return undefined;
   return { pid: Number(value.pid), start: String(value.start), boot: String(value.boot) };
-}
-
-function writing<T>(act: () => T): T {
-  try {
-    return act();
-  } catch (error) {
-    throw new SandboxError(
-      "OUT_UNWRITABLE",
-      `The journal in --out can't be written (${systemCode(error) ?? "unknown error"}).`,
-      "Make room there, then run again with --resume.",
-      { cause: error },
-    );
-  }
 }

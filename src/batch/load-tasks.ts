@@ -13,13 +13,15 @@ export type Loading = {
   /** The output directory: the judged tasks are kept beside it. */
   readonly out: string;
   readonly signal: AbortSignal;
+  /** Gets the number of tasks that were judged so far, after each one. */
+  readonly onJudged?: (count: number) => void;
 };
 
 /**
  * Reads and judges the whole list before anything starts, in memory that does not grow with the tasks but for a digest of each id. Throws `BAD_BATCH`
  * with the first line that is wrong, `USAGE`, `OUT_UNWRITABLE` and `INTERRUPTED`.
  */
-export async function loadTasks({ source, judge, out, signal }: Loading): Promise<Spool> {
+export async function loadTasks({ source, judge, out, signal, onJudged }: Loading): Promise<Spool> {
   const spool = openSpool(out);
   const ids = createIdIndex();
   const name = nameOf(source);
@@ -39,6 +41,7 @@ export async function loadTasks({ source, judge, out, signal }: Loading): Promis
         throw badBatchOf(place, error);
       }
       spool.append({ line, task });
+      onJudged?.(spool.count);
     }
     if (spool.count === 0)
       throw badBatch({ source: name, line: 1 }, { sentence: "there is no task", hint: "Write one at least; see `sandbox schema batch`." });

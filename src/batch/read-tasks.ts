@@ -13,6 +13,8 @@ export type TaskSource = {
   /** A file whose name ends in .jsonl, .ndjson, .yaml, .yml or .csv; `-` for JSON Lines from `stdin`. */
   readonly path: string;
   readonly stdin: Readable;
+  /** What `stdin` is called in sentences, where it is not standard input. */
+  readonly name?: string;
   /** The command of every row of a CSV file. */
   readonly template: string | undefined;
 };
@@ -29,8 +31,8 @@ export async function* readTasks(source: TaskSource): AsyncGenerator<TaskLine> {
 }
 
 /** What the list is called in sentences. */
-export function nameOf({ path }: TaskSource): string {
-  return path === "-" ? "standard input" : path;
+export function nameOf({ path, name = "standard input" }: TaskSource): string {
+  return path === "-" ? name : path;
 }
 
 /** Chooses by the name alone: nothing is guessed from the content. */

@@ -13,6 +13,10 @@ import { type Done, findEarlier, runOne, type Session } from "./run-one.ts";
 import type { Spool, SpooledTask } from "./spool.ts";
 import { removePartials } from "./task-directory.ts";
 
+/** Tasks at one time, and tries of one task, at most. */
+export const MOST_JOBS = 1_000;
+export const MOST_RETRIES = 100;
+
 export type BatchOptions = {
   readonly tasks: Spool;
   readonly common: Common;

@@ -1,10 +1,15 @@
 import { randomBytes } from "node:crypto";
 import { closeSync, openSync, read, unlinkSync, writeSync } from "node:fs";
 import { promisify } from "node:util";
-import { SandboxError, systemCode } from "../core/errors.ts";
 import { besides } from "../files/outputs.ts";
 import type { BatchTask } from "./batch-task.ts";
 import { readLines } from "./read-lines.ts";
+import { writing } from "./unwritable.ts";
+
+const UNWRITABLE = {
+  sentence: "The list of tasks can't be kept beside --out",
+  hint: "Choose a place that you may write to and that has room.",
+} as const;
 
 /** A task that has passed every judgement, its place in the list from 0, and its line. */
 export type SpooledTask = { readonly index: number; readonly line: number; readonly task: BatchTask };
@@ -31,7 +36,7 @@ export function openSpool(path: string): Spool {
     const bytes = Buffer.from(waiting.join(""));
     waiting = [];
     size = 0;
-    for (let at = 0; at < bytes.length; ) at += writeSpool(() => writeSync(file, bytes, at));
+    for (let at = 0; at < bytes.length; ) at += writing(() => writeSync(file, bytes, at), UNWRITABLE);
   }
 
   return {
@@ -64,22 +69,9 @@ async function* readPieces(file: number): AsyncGenerator<Buffer> {
 }
 
 function openNameless(path: string): number {
-  return writeSpool(() => {
+  return writing(() => {
     const file = openSync(path, "wx+", 0o600);
     unlinkSync(path);
     return file;
-  });
-}
-
-function writeSpool<T>(act: () => T): T {
-  try {
-    return act();
-  } catch (error) {
-    throw new SandboxError(
-      "OUT_UNWRITABLE",
-      `The list of tasks can't be kept beside --out (${systemCode(error) ?? "unknown error"}).`,
-      "Choose a place that you may write to and that has room.",
-      { cause: error },
-    );
-  }
+  }, UNWRITABLE);
 }

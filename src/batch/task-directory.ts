@@ -6,6 +6,7 @@ import { PARTIAL_PREFIX } from "../core/partial.ts";
 import type { RemoveIfKilled } from "../files/staging.ts";
 import type { RunResult } from "../run/result.ts";
 import { type Finished, parseFinished } from "./summary-schema.ts";
+import { GO_ON_LATER, unwritableError } from "./unwritable.ts";
 
 /** The results of one task while they come: put together beside their place, where they appear whole or not at all. */
 export type TaskDirectory = AsyncDisposable & {
@@ -87,11 +88,6 @@ async function writing<T>(out: string, act: () => Promise<T>): Promise<T> {
     return await act();
   } catch (error) {
     if (systemCode(error) === undefined || error instanceof SandboxError) throw error;
-    throw new SandboxError(
-      "OUT_UNWRITABLE",
-      `The results can't be written to "${out}" (${systemCode(error) ?? "unknown error"}).`,
-      "Make room there, then run again with --resume.",
-      { cause: error },
-    );
+    throw unwritableError({ sentence: `The results can't be written to "${out}"`, hint: GO_ON_LATER }, error);
   }
 }

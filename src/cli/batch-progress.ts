@@ -3,14 +3,17 @@ import { withoutCommands } from "../batch/github.ts";
 import { isSuccess } from "../batch/outcomes.ts";
 import { formatDuration } from "../core/units.ts";
 import { sanitiseLine } from "../output/sanitise.ts";
-import { isColoured } from "./colour.ts";
+import { createTally } from "./batch-tally.ts";
+import { isLive, type LiveLine, showLiveLine } from "./live-line.ts";
 
+/** A list that is checked within this time needs no line. */
+const SHORT_MS = 400;
 /** Between two lines about how far it is, where there is no terminal. */
 const LINE_MS = 10_000;
-/** Between two looks of a terminal's line. */
-const LOOK_MS = 250;
 
-export type BatchProgress = { readonly onEvent: (event: BatchEvent) => void; stop: () => void };
+const INTERRUPTED = "interrupted: no more tasks are started, and those that run are asked to end; once more ends them at once";
+
+export type BatchProgress = { readonly onEvent: (event: BatchEvent) => void; readonly stop: () => void };
 
 /**
  * Shows a batch on standard error: a line that changes on a terminal, plain lines elsewhere. What fails gets a line of its own in both; what a run said is
@@ -20,16 +23,42 @@ export function createBatchProgress(options: {
   readonly total: number;
   readonly quiet: boolean;
   readonly verbose: boolean;
+  /** Aborts when no more tasks are started because the caller wants to stop. */
+  readonly interrupted: AbortSignal;
 }): BatchProgress {
   if (options.quiet) return { onEvent: () => undefined, stop: () => undefined };
   const tally = createTally(options.total);
-  const front = process.stderr.isTTY ? createSpinner(tally.line) : createLines(tally.line);
+  const front = isLive(process.stderr) ? createLiveLine(tally.line) : createLines(tally.line);
+  const onInterrupt = (): void => front.say(`sandbox: ${INTERRUPTED}\n`);
+  options.interrupted.addEventListener("abort", onInterrupt);
   return {
-    stop: () => front.stop(),
+    stop() {
+      options.interrupted.removeEventListener("abort", onInterrupt);
+      front.stop();
+    },
     onEvent(event) {
       tally.onEvent(event);
       const text = linesOf(event, options.verbose);
       if (text !== undefined) front.say(`sandbox: ${withoutCommands(sanitiseLine(text))}\n`);
+    },
+  };
+}
+
+/** Says on a terminal how many tasks of a long list were looked at. */
+export function createLoadProgress(quiet: boolean): { readonly onJudged: (count: number) => void; readonly stop: () => void } {
+  let judged = 0;
+  let live: LiveLine | undefined;
+  const show = (): void => {
+    live = showLiveLine(process.stderr, () => `checking the list: ${judged} tasks`);
+  };
+  const timer = quiet || !isLive(process.stderr) ? undefined : setTimeout(show, SHORT_MS).unref();
+  return {
+    stop() {
+      clearTimeout(timer);
+      live?.stop();
+    },
+    onJudged(count) {
+      judged = count;
     },
   };
 }
@@ -56,64 +85,24 @@ function linesOf(event: BatchEvent, verbose: boolean): string | undefined {
   }
 }
 
-type Tally = { readonly onEvent: (event: BatchEvent) => void; readonly line: () => string };
-
-/** Counts what happens, for one line that says how far the batch is. */
-function createTally(total: number): Tally {
-  const failed = new Map<string, number>();
-  const began = performance.now();
-  const counts = { done: 0, earlier: 0, running: 0 };
-  let waiting: string | undefined;
-  return {
-    onEvent(event) {
-      waiting = event.type === "image.pulling" ? `getting ${event.image}: ${event.progress}` : undefined;
-      if (event.type === "started" && event.attempt === 1) counts.running += 1;
-      if (event.type !== "finished") return;
-      counts.done += 1;
-      if (event.outcome.earlier) counts.earlier += 1;
-      else counts.running -= 1;
-      if (!isSuccess(event.outcome)) failed.set(event.outcome.reason, (failed.get(event.outcome.reason) ?? 0) + 1);
-    },
-    line() {
-      if (waiting !== undefined) return sanitiseLine(waiting);
-      const own = counts.done - counts.earlier;
-      const rate = own / ((performance.now() - began) / 1000);
-      const bad = [...failed.values()].reduce((sum, count) => sum + count, 0);
-      const reasons = [...failed].map(([reason, count]) => `${count} ${reason === "completed" ? "exit not 0" : reason}`).join(", ");
-      const left = own === 0 ? "" : `, ${rate.toFixed(1)}/s, ${formatDuration(Math.round((total - counts.done) / rate) * 1000)} left`;
-      return `${counts.done} of ${total} done, ${counts.running} running${bad === 0 ? "" : `, ${bad} failed (${reasons})`}${left}`;
-    },
-  };
-}
-
 type Front = { readonly say: (line: string) => void; readonly stop: () => void };
 
 function createLines(line: () => string): Front {
   const timer = setInterval(() => process.stderr.write(`sandbox: ${line()}\n`), LINE_MS).unref();
-  return { say: (text) => void process.stderr.write(text), stop: () => clearInterval(timer) };
+  return { say, stop: () => clearInterval(timer) };
 }
 
-function createSpinner(line: () => string): Front {
-  let spinner: { text: string; clear(): unknown; render(): unknown; stop(): unknown } | undefined;
-  let stopped = false;
-  void import("ora").then(({ default: ora }) => {
-    if (stopped) return;
-    const color = isColoured(process.stderr) ? "cyan" : false;
-    spinner = ora({ text: line(), stream: process.stderr, discardStdin: false, hideCursor: false, color }).start();
-  });
-  const timer = setInterval(() => {
-    if (spinner !== undefined) spinner.text = line();
-  }, LOOK_MS).unref();
+function createLiveLine(line: (columns: number) => string): Front {
+  const { refresh, stop } = showLiveLine(process.stderr, line);
   return {
+    stop,
     say(text) {
-      spinner?.clear();
-      process.stderr.write(text);
-      spinner?.render();
-    },
-    stop() {
-      stopped = true;
-      clearInterval(timer);
-      spinner?.stop();
+      refresh();
+      say(text);
     },
   };
+}
+
+function say(text: string): void {
+  process.stderr.write(text);
 }

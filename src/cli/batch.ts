@@ -1,9 +1,10 @@
 import type { ChildProcess } from "node:child_process";
 import { availableParallelism } from "node:os";
 import { createJudge } from "../batch/judge-task.ts";
-import { loadTasks } from "../batch/load-tasks.ts";
+import { type Loading, loadTasks } from "../batch/load-tasks.ts";
 import { prepareOutput } from "../batch/prepare-output.ts";
-import { type Report, runBatch } from "../batch/run-batch.ts";
+import { MOST_JOBS, MOST_RETRIES, type Report, runBatch } from "../batch/run-batch.ts";
+import type { Spool } from "../batch/spool.ts";
 import { writeSummary } from "../batch/write-summary.ts";
 import { SandboxError } from "../core/errors.ts";
 import { currentOwner, judgeOwner } from "../engine/ownership.ts";
@@ -12,7 +13,7 @@ import { pruneDeadOwners } from "../engine/reaper.ts";
 import { assertWritableFile } from "../files/outputs.ts";
 import type { Interrupts, RunContext } from "../run/context.ts";
 import { createSecretSources } from "../run/secret-sources.ts";
-import { createBatchProgress } from "./batch-progress.ts";
+import { createBatchProgress, createLoadProgress } from "./batch-progress.ts";
 import { reportBatch } from "./batch-report.ts";
 import { connect } from "./connect.ts";
 import { catchInterrupts } from "./interrupts.ts";
@@ -34,13 +35,18 @@ export async function batch(invocation: Invocation, watchdog: ChildProcess): Pro
   });
   using interrupts = catchInterrupts();
   const source = { path: invocation.words[0] ?? "", stdin: process.stdin, template: options.text("template") };
-  using tasks = await loadTasks({ source, judge: common.judge, out: output.out, signal: interrupts.gentle });
+  using tasks = await load({ source, judge: common.judge, out: output.out, signal: interrupts.gentle }, options.flag("quiet"));
   const direct = await connect(options, watchdog);
   // One ready for every second lane keeps up with them; more would only take the CPU from what runs.
   const engine = createPool(direct, { max: Math.ceil(settings.jobs / 2), total: tasks.count });
   // What an earlier batch left because its engine died too; nobody waits for it.
   pruneDeadOwners(engine).catch(() => undefined);
-  const progress = createBatchProgress({ total: tasks.count, quiet: options.flag("quiet"), verbose: options.flag("verbose") });
+  const progress = createBatchProgress({
+    total: tasks.count,
+    quiet: options.flag("quiet"),
+    verbose: options.flag("verbose"),
+    interrupted: interrupts.gentle,
+  });
   let report: Report;
   try {
     const context = contextOf(engine);
@@ -54,6 +60,15 @@ export async function batch(invocation: Invocation, watchdog: ChildProcess): Pro
   const summary = await writeSummary(report);
   await reportBatch(report, { summary, junit: settings.junit, json: options.flag("json"), env: process.env });
   return statusOf(report, interrupts);
+}
+
+async function load(loading: Loading, quiet: boolean): Promise<Spool> {
+  const progress = createLoadProgress(quiet);
+  try {
+    return await loadTasks({ ...loading, onJudged: progress.onJudged });
+  } finally {
+    progress.stop();
+  }
 }
 
 function statusOf({ outcomes }: Report, interrupts: Interrupts): number {
@@ -82,9 +97,6 @@ type Settings = {
   readonly failFast: boolean;
   readonly junit: string | undefined;
 };
-
-const MOST_JOBS = 1_000;
-const MOST_RETRIES = 100;
 
 async function readSettings(options: Options): Promise<Settings> {
   const out = options.text("out");

@@ -4,10 +4,10 @@ import { formatSize } from "../core/units.ts";
 import type { Engine } from "../engine/port.ts";
 import { buildImage, listImages } from "../images/build-image.ts";
 import { sanitiseLine } from "../output/sanitise.ts";
-import { isColoured } from "./colour.ts";
 import { connect } from "./connect.ts";
 import { catchInterrupts } from "./interrupts.ts";
 import type { Invocation } from "./invocation.ts";
+import { isLive, showLiveLine } from "./live-line.ts";
 import { type Options, optionsOf, tooMany } from "./options.ts";
 import { printTable } from "./table.ts";
 
@@ -33,7 +33,7 @@ export async function images(invocation: Invocation): Promise<number> {
 
 async function build(engine: Engine, name: string, options: Options): Promise<number> {
   using interrupts = catchInterrupts();
-  const progress = await createSpinner(process.stderr.isTTY && !options.flag("quiet"), options.flag("quiet"));
+  const progress = createProgress(options.flag("quiet"));
   try {
     const { image, built, source, recipe } = await buildImage({
       store: engine.images,
@@ -62,20 +62,16 @@ async function list(engine: Engine, options: Options): Promise<number> {
   return 0;
 }
 
-/** A spinner on a terminal, plain lines elsewhere, nothing when quiet. */
-async function createSpinner(animated: boolean, quiet: boolean): Promise<{ say(line: string): void; stop(): void }> {
-  if (!animated) return { say: (line) => void (quiet || process.stderr.write(`${line}\n`)), stop: () => undefined };
-  const { default: ora } = await import("ora");
-  const spinner = ora({
-    text: "Building",
-    stream: process.stderr,
-    discardStdin: false,
-    color: isColoured(process.stderr) ? "cyan" : false,
-  }).start();
+/** A line that changes on a terminal, plain lines elsewhere, nothing when quiet. */
+function createProgress(quiet: boolean): { say(line: string): void; stop(): void } {
+  if (quiet) return { say: () => undefined, stop: () => undefined };
+  if (!isLive(process.stderr)) return { say: (line) => void process.stderr.write(`${line}\n`), stop: () => undefined };
+  let text = "Building";
+  const live = showLiveLine(process.stderr, () => text);
   return {
+    stop: () => live.stop(),
     say: (line) => {
-      spinner.text = line;
+      text = line;
     },
-    stop: () => void spinner.stop(),
   };
 }

@@ -21,7 +21,7 @@ export type Presenter = {
 export function createPresenter(options: PresenterOptions): Presenter {
   const stdout = createOutputWriter(process.stdout);
   const stderr = createOutputWriter(process.stderr);
-  const progress = createProgress({ enabled: process.stderr.isTTY && !options.quiet && !options.task.terminal });
+  const progress = createProgress({ enabled: !options.quiet && !options.task.terminal });
   const front = createFront(options, stdout, stderr);
   return {
     keepOutput: options.mode !== "stream",

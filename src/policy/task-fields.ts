@@ -34,7 +34,10 @@ export function assertEnvironment(env: Readonly<Record<string, string>>): void {
 
 const LABEL_NAME = /^[A-Za-z0-9](?:[A-Za-z0-9._/-]{0,126}[A-Za-z0-9])?$/;
 
-/** Labels of the user's own; the prefix `sandbox.` belongs to us. */
+/** How labels begin that are not the user's own. */
+export const OUR_LABELS = "sandbox.";
+
+/** Labels of the user's own. */
 export function assertLabels(labels: Readonly<Record<string, string>>): void {
   for (const [name, value] of Object.entries(labels)) {
     if (!LABEL_NAME.test(name) || value.includes("\0"))
@@ -43,8 +46,8 @@ export function assertLabels(labels: Readonly<Record<string, string>>): void {
         `"${name}" is not a label.`,
         "Write --label KEY=VALUE with letters, digits, `.`, `_`, `-` and `/` in KEY.",
       );
-    if (name.startsWith("sandbox."))
-      throw new SandboxError("BAD_LABEL", `The label ${name} begins with "sandbox.", which is ours.`, "Choose another name.");
+    if (name.startsWith(OUR_LABELS))
+      throw new SandboxError("BAD_LABEL", `The label ${name} begins with "${OUR_LABELS}", which is ours.`, "Choose another name.");
   }
 }
 

@@ -33,7 +33,7 @@ async function carryStream(stream: Readable, { name, meter, ending, take }: OneW
   try {
     for await (const piece of stream as AsyncIterable<Buffer>) {
       const taken = meter.take(piece);
-      if (taken.length > 0) await take?.(name, taken);
+      if (taken.length > 0 && take !== undefined && !(await isTaken(() => take(name, taken), { name, ending }))) return;
       if (!meter.exceeded) continue;
       ending.settle({
         reason: "output-limit",
@@ -42,8 +42,19 @@ async function carryStream(stream: Readable, { name, meter, ending, take }: OneW
       return;
     }
   } catch (error) {
-    const isLost = error instanceof SandboxError;
-    if (!isLost && systemCode(error) !== "EPIPE") ending.settle(endingOfError(outputFailure(name, error)));
+    // The loss of the pipe is told elsewhere.
+    if (!(error instanceof SandboxError)) ending.settle(endingOfError(outputFailure(name, error)));
+  }
+}
+
+/** Whether the reader took a piece. One that has gone has read enough; every other failure of it ends the command. */
+async function isTaken(take: () => Promise<void> | void, { name, ending }: Pick<OneWay, "name" | "ending">): Promise<boolean> {
+  try {
+    await take();
+    return true;
+  } catch (error) {
+    if (systemCode(error) !== "EPIPE") ending.settle(endingOfError(outputFailure(name, error)));
+    return false;
   }
 }
 
@@ -51,7 +62,7 @@ function outputFailure(name: string, cause: unknown): SandboxError {
   const message = cause instanceof Error ? cause.message : String(cause);
   return new SandboxError(
     "OUTPUT_BROKEN",
-    `The command's ${name} can't be written: ${message}.`,
+    `The command's ${name} can't be written: ${message.replace(/\.$/, "")}.`,
     "Free space or choose another place for the output.",
     { cause },
   );

@@ -1,10 +1,10 @@
-import { Readable } from "node:stream";
 import { SandboxError } from "../core/errors.ts";
 import { parseDuration, parseSize } from "../core/units.ts";
 import type { CommandRequest } from "../guest/command.ts";
 import type { Task } from "../policy/task.ts";
 import { assertCommand, assertEnvironment, parseWorkdir } from "../policy/task-fields.ts";
 import { environmentOf } from "./command-environment.ts";
+import type { Input } from "./command-input.ts";
 import type { TerminalSize } from "./context.ts";
 import type { Plan } from "./decide.ts";
 import type { RunRecord } from "./record.ts";
@@ -12,7 +12,7 @@ import type { RunRecord } from "./record.ts";
 /** What one command in an open sandbox may be given; what is left out is as the sandbox has it. */
 export type ExecOptions = {
   /** Default nothing. */
-  readonly stdin?: string | Uint8Array | AsyncIterable<string | Uint8Array>;
+  readonly stdin?: Input;
   /** Beside the sandbox's own. */
   readonly env?: Readonly<Record<string, string>>;
   /** Absolute, inside. */
@@ -60,10 +60,4 @@ export function resolveRequest({ record, plan }: Inside, argv: readonly string[]
     stdin: stdin !== undefined,
     terminal: terminal === undefined ? undefined : { rows: terminal.rows, columns: terminal.columns },
   };
-}
-
-/** What the command reads as its standard input. */
-export function inputOf(stdin: ExecOptions["stdin"]): Readable | undefined {
-  if (stdin === undefined || stdin instanceof Readable) return stdin;
-  return Readable.from(typeof stdin === "string" || stdin instanceof Uint8Array ? [Buffer.from(stdin)] : stdin);
 }

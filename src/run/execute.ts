@@ -35,14 +35,14 @@ export async function execute(
   });
   context.terminal?.onResize((size) => command.resize(size));
   const started = await ending.unlessEnded(command.started);
-  const input = feedInput(context.stdin, command.stdin);
+  const input = feedInput(context.stdin, { target: command.stdin, ending });
   const output = carryOutput(command, record, { ending, take: context.onOutput });
   if (started !== undefined) {
     record.emit({ type: "exec.started", pid: started.pid });
     await awaitExit(record, command);
   }
   input.stop();
-  const usable = await endCommand(record, { session, command, forced: context.interrupts?.forced });
+  const usable = await endCommand(record, { session, command, interrupts: context.interrupts });
   if (usable) await takeStock(record, { session, output, forced: context.interrupts?.forced });
   return usable;
 }

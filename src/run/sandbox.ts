@@ -1,6 +1,7 @@
 import { type ErrorCode, SandboxError, toSandboxError } from "../core/errors.ts";
 import type { Container } from "../engine/port.ts";
 import { openSession, type Session } from "../guest/session.ts";
+import { OUR_LABELS } from "../policy/task-fields.ts";
 import type { RunContext } from "./context.ts";
 import type { Plan } from "./decide.ts";
 import { lostEnding } from "./diagnose.ts";
@@ -17,13 +18,18 @@ export async function createSandbox(record: RunRecord, plan: Plan, { engine, int
   const nothing = record.destroyed;
   record.destroyed = { destroyed: false, proof: "the engine has not said whether it made the container" };
   try {
-    record.container = await engine.create({ run, image: plan.image, posture: plan.posture, labels: task.labels, keep: task.keep });
+    record.container = await engine.create({ run, image: plan.image, posture: plan.posture, labels: theirs(task.labels), keep: task.keep });
   } catch (error) {
     if (!UNCERTAIN.includes(toSandboxError(error).code)) record.destroyed = nothing;
     throw error;
   }
   if (interrupts?.forced.aborted === true) return void record.container.destroy().catch(() => undefined);
   record.emit({ type: "sandbox.created", container: record.container.id, image: plan.image.id });
+}
+
+/** The user's own labels. Ours of a task, such as a batch's, are about its result: with them, a container that waits for any task would fit none. */
+function theirs(labels: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(labels).filter(([name]) => !name.startsWith(OUR_LABELS)));
 }
 
 /** Attaches to the container before it starts, starts it, and shakes hands with the guest. */

@@ -2,11 +2,12 @@ import { SandboxError } from "../core/errors.ts";
 import { signalNumber } from "../core/signals.ts";
 import type { Command } from "../guest/command.ts";
 import type { Session } from "../guest/session.ts";
+import type { Interrupts } from "./context.ts";
 import { endingOfError } from "./ending.ts";
 import { firstOf } from "./first-of.ts";
 import type { RunRecord } from "./record.ts";
 
-export type Termination = { readonly session: Session; readonly command: Command; readonly forced: AbortSignal | undefined };
+export type Termination = { readonly session: Session; readonly command: Command; readonly interrupts: Interrupts | undefined };
 
 /** Killed processes are gone in milliseconds; when this passes, the container may be frozen. */
 const USUAL_MS = 1_000;
@@ -18,10 +19,12 @@ const PATIENT_MS = 5_000;
  * Answers whether the guest did so; if not, only destroying the container remains.
  */
 export async function endCommand(record: RunRecord, termination: Termination): Promise<boolean> {
-  const { command, forced } = termination;
+  const { command, interrupts } = termination;
+  const forced = interrupts?.forced;
   const ending = record.ending.current();
   if (record.exit === undefined && ending !== undefined) {
-    command.signal(signalNumber(ending.reason === "interrupted" ? "SIGINT" : "SIGTERM"));
+    const named = ending.reason === "interrupted" ? signalNumber(String(interrupts?.gentle.reason)) : 0;
+    command.signal(named === 0 ? signalNumber("SIGTERM") : named);
     record.exit = await firstOf(command.exited, record.task.quotas.killAfterMs, forced);
   }
   const quiet = await quiesce(record, termination);
@@ -30,7 +33,8 @@ export async function endCommand(record: RunRecord, termination: Termination): P
 }
 
 /** Has the guest kill everything. Where it can't, there is a reason to end: the pipe was lost, or nothing answers. */
-async function quiesce(record: RunRecord, { session, forced }: Termination): Promise<boolean> {
+async function quiesce(record: RunRecord, { session, interrupts }: Termination): Promise<boolean> {
+  const forced = interrupts?.forced;
   if (forced?.aborted === true) return false;
   const quiesced = succeeds(session.quiesce());
   const quiet =

@@ -5,22 +5,17 @@ import { createPool } from "../engine/pool.ts";
 import type { Engine } from "../engine/port.ts";
 import { pruneDeadOwners } from "../engine/reaper.ts";
 import { callerEnvironment } from "./caller.ts";
-import type { EngineChoice } from "./options.ts";
-
-export type EngineOptions = {
-  /** As in `EngineChoice`. */
-  readonly host?: string;
-  /** Most containers that are kept ready ahead of need. Default 0: none. */
-  readonly pool?: number;
-  /** Gets a sentence for people about what was passed over, such as a credential helper that is not installed. */
-  readonly onWarning?: (sentence: string) => void;
-};
+import { judgeOptions } from "./judge-options.ts";
+import { ENGINE_SHAPE } from "./option-shapes.ts";
+import type { EngineChoice, EngineOptions } from "./options.ts";
 
 /**
  * Connects to an engine for many runs and sandboxes; disposing of it closes the connection and removes what was kept ready, and what a process that died has
- * left is removed at the start. Throws `NO_ENGINE` and the other `ENGINE_*`.
+ * left is removed at the start. Throws `USAGE`, `NO_ENGINE` and the other `ENGINE_*`.
  */
-export async function openEngine({ host, pool = 0, onWarning }: EngineOptions = {}): Promise<Engine & AsyncDisposable> {
+export async function openEngine(options: EngineOptions = {}): Promise<Engine & AsyncDisposable> {
+  judgeOptions("openEngine", ENGINE_SHAPE, options);
+  const { host, pool = 0, onWarning } = options;
   const engine = await connectEngine({
     ...PACKAGE_FILES,
     host,

@@ -1,56 +1,35 @@
 import { Readable } from "node:stream";
 import type { BatchTask } from "../batch/batch-task.ts";
-import type { BatchEvent } from "../batch/events.ts";
 import { createJudge } from "../batch/judge-task.ts";
 import { loadTasks } from "../batch/load-tasks.ts";
 import { prepareOutput } from "../batch/prepare-output.ts";
 import { runBatch as runLoaded } from "../batch/run-batch.ts";
 import type { Summary, SummaryRow } from "../batch/summary.ts";
 import { headOf, rowsOf, writeSummary } from "../batch/write-summary.ts";
+import { SandboxError } from "../core/errors.ts";
 import { currentOwner, judgeOwner } from "../engine/ownership.ts";
 import { createPool } from "../engine/pool.ts";
 import type { TaskRequest } from "../policy/task-request.ts";
 import { openCaller } from "./caller.ts";
 import { interruptsOf } from "./interrupts.ts";
+import { judgeOptions } from "./judge-options.ts";
 import { chosenEngine } from "./open-engine.ts";
-import { type RunOptions, requestOf } from "./options.ts";
-
-export type BatchOptions = Omit<RunOptions, "command" | "out" | "patch" | "learn" | "keep"> & {
-  /** Tasks, or the path of a list as `sandbox batch` reads it (JSON Lines, YAML, CSV). They can only narrow what the batch is given. */
-  readonly tasks: string | Iterable<BatchTask> | AsyncIterable<BatchTask>;
-  /** The command for each row of a CSV list. */
-  readonly template?: string;
-  /** Directory for the results. */
-  readonly out: string;
-  /** Go on with the batch that is there. Default false. */
-  readonly resume?: boolean;
-  /** Tasks at one time. Default 2. */
-  readonly jobs?: number;
-  /** How often a task is tried again where the sandbox or the engine failed. Default 0. */
-  readonly retries?: number;
-  /** Start no task after the first that does not complete with exit status 0. Default false. */
-  readonly failFast?: boolean;
-  /** Aborting starts no more tasks, and asks those that run to end. */
-  readonly signal?: AbortSignal;
-  readonly onEvent?: (event: BatchEvent) => void;
-};
+import { BATCH_SHAPE } from "./option-shapes.ts";
+import { type BatchOptions, requestOf } from "./options.ts";
 
 /**
  * Runs many tasks, each in a container of its own, and resolves to what became of them in the order of the list; the results are in `out`, as with `sandbox
  * batch`. Everything is read and judged before anything starts: throws `BAD_BATCH`, `OUT_UNWRITABLE` and what is wrong with the options.
  */
 export async function runBatch(options: BatchOptions): Promise<Summary> {
+  judgeOptions("runBatch", BATCH_SHAPE, options);
   const { tasks: list, template, out, resume = false, jobs = 2, retries = 0, failFast = false, signal, onEvent, ...rest } = options;
   const request: TaskRequest = { ...requestOf(rest), command: ["true"] };
   const common = createJudge(request);
   const output = await prepareOutput({ path: out, resume, isAlive: (writer) => judgeOwner(writer) === "alive" });
-  const interrupts = interruptsOf(signal);
-  const source = {
-    path: typeof list === "string" ? list : "-",
-    stdin: typeof list === "string" ? Readable.from([]) : linesOf(list),
-    template,
-  };
-  using tasks = await loadTasks({ source, judge: common.judge, out: output.out, signal: interrupts.gentle });
+  using interrupts = interruptsOf(signal);
+  const source = typeof list === "string" ? { path: list, stdin: Readable.from([]) } : { path: "-", stdin: linesOf(list), name: LIST };
+  using tasks = await loadTasks({ source: { ...source, template }, judge: common.judge, out: output.out, signal: interrupts.gentle });
   await using chosen = await chosenEngine(options);
   using caller = openCaller();
   await using engine = createPool(chosen.engine, { max: Math.ceil(jobs / 2), total: tasks.count });
@@ -67,10 +46,32 @@ export async function runBatch(options: BatchOptions): Promise<Summary> {
   return { ...headOf(report), tasks: rows };
 }
 
+/** How a list that is no file is called; its tasks count as lines, from 1. */
+const LIST = "tasks";
+
 /** As the command line would read them. */
 function linesOf(tasks: Iterable<BatchTask> | AsyncIterable<BatchTask>): Readable {
   async function* lines(): AsyncGenerator<Buffer> {
-    for await (const task of tasks) yield Buffer.from(`${JSON.stringify(task)}\n`);
+    let line = 1;
+    try {
+      for await (const task of tasks) {
+        const text: unknown = JSON.stringify(task);
+        // What JSON has no text for, such as a function, is no task.
+        yield Buffer.from(`${typeof text === "string" ? text : "null"}\n`);
+        line += 1;
+      }
+    } catch (error) {
+      if (error instanceof SandboxError) throw error;
+      const why = error instanceof Error ? error.message : String(error);
+      throw new SandboxError(
+        "BAD_BATCH",
+        `${LIST}:${line}: the task can't be had: ${why}.`,
+        "Make what gives the tasks give all of them.",
+        {
+          cause: error,
+        },
+      );
+    }
   }
   return Readable.from(lines());
 }

@@ -1,22 +1,15 @@
-import { Readable } from "node:stream";
 import { resolveTask } from "../policy/resolve-task.ts";
+import { openInput } from "../run/command-input.ts";
 import { createEventLog } from "../run/event-log.ts";
 import type { RunEvent } from "../run/events.ts";
 import type { RunResult } from "../run/result.ts";
 import { runTask as runResolved } from "../run/run-task.ts";
 import { openCaller } from "./caller.ts";
 import { interruptsOf } from "./interrupts.ts";
+import { judgeOptions } from "./judge-options.ts";
 import { chosenEngine } from "./open-engine.ts";
-import { type RunOptions, requestOf } from "./options.ts";
-
-export type TaskOptions = RunOptions & {
-  /** What the command reads. Default nothing. */
-  readonly stdin?: string | Uint8Array | AsyncIterable<string | Uint8Array>;
-  /** Aborting asks the command to end with SIGTERM, and ends everything after `killAfter`. */
-  readonly signal?: AbortSignal;
-  /** Takes output as it comes; the next piece waits for the returned promise. */
-  readonly onOutput?: (stream: "stdout" | "stderr", piece: Uint8Array) => Promise<void> | void;
-};
+import { TASK_SHAPE } from "./option-shapes.ts";
+import { requestOf, type TaskOptions } from "./options.ts";
 
 /** Resolves to the result; `events` can be read while it runs, and later. */
 export type RunningTask = Promise<RunResult> & { readonly events: AsyncIterable<RunEvent> };
@@ -32,18 +25,21 @@ export function runTask(options: TaskOptions): RunningTask {
 }
 
 async function run(options: TaskOptions, onEvent: (event: RunEvent) => void): Promise<RunResult> {
+  judgeOptions("runTask", TASK_SHAPE, options);
   const { stdin, signal, onOutput, ...rest } = options;
   const task = resolveTask(requestOf(rest));
   await using chosen = await chosenEngine(options);
   using caller = openCaller();
+  using interrupts = interruptsOf(signal);
+  using input = openInput(stdin);
   return await runResolved(task, {
     engine: chosen.engine,
     keepOutput: true,
     onEvent,
     secretSources: caller.secretSources,
     roots: caller.roots,
-    ...(stdin === undefined ? {} : { stdin: Readable.from(typeof stdin === "string" || stdin instanceof Uint8Array ? [stdin] : stdin) }),
+    ...(input.stream === undefined ? {} : { stdin: input.stream }),
     ...(onOutput === undefined ? {} : { onOutput }),
-    interrupts: interruptsOf(signal),
+    interrupts,
   });
 }

@@ -75,7 +75,7 @@ describe("a pool", () => {
     expect(await pool.settled()).toBe(1);
     const [, prepared] = created();
     asked = [];
-    let atOutput: readonly string[] | undefined;
+    let atOutput: readonly string[] = ["no output came"];
     const second = await run(pool, {}, () => {
       atOutput = [...asked];
     });
@@ -84,8 +84,9 @@ describe("a pool", () => {
       ["x\n", true],
     ]);
     expect(second.run).toBe(prepared);
-    // The pool may be making the next one already.
-    expect(atOutput?.filter((what) => what.startsWith("find") || what.endsWith(second.run))).toEqual([]);
+    // On a busy machine the next one is being made by then.
+    const isForAnother = (what: string): boolean => what.startsWith("create ") && what !== `create ${second.run}`;
+    expect(atOutput.filter((what) => !isForAnother(what))).toEqual([]);
     expect(await stateOf(containerName(second.run))).toBeUndefined();
     await pool.settled();
     expect((await run(pool)).run).not.toBe(second.run);

@@ -11,7 +11,7 @@ import { batchLab } from "../lab/batch.ts";
 import { openFakeEngine } from "../lab/fake-engine.ts";
 import { largestMemory, MEASURED } from "../lab/measure.ts";
 import { type TempDirectory, tempDirectory } from "../lab/temp-directory.ts";
-import { containersOfOwner, leftAfter } from "../lab/traces.ts";
+import { childrenOf, containersOfOwner, leftAfter } from "../lab/traces.ts";
 
 const sh = (id: string, script: string, rest: Partial<BatchTask> = {}): BatchTask => ({ id, command: ["sh", "-c", script], ...rest });
 
@@ -218,20 +218,40 @@ describe("a batch", () => {
     const cli = batch.start([], { within: MEASURED, list: "-" });
     await pipeline(Readable.from(manyLines()), cli.child.stdin);
     const { status, stderr } = await cli.done;
-    expect({ status, stderr }).toMatchObject({ status: 64, stderr: expect.stringContaining(`standard input:${LINES + 1}: `) });
+    expect({ status, stderr }).toMatchObject({ status: 64, stderr: expect.stringContaining(REFUSED) });
     expect(largestMemory(stderr)).toBeLessThan(200);
     expect(await readdir(directory.path)).toEqual([]);
+  });
+
+  it("runs the first of very many tasks, and ends at an interrupt, in memory that does not grow with the list", {
+    timeout: 60_000,
+  }, async () => {
+    await using directory = await tempDirectory();
+    const batch = batchLab(directory);
+    const cli = batch.start(["-j", "2", "--verbose"], { within: MEASURED, list: "-" });
+    await pipeline(Readable.from(manyLines(LINES - 1, SHORT_BYTES)), cli.child.stdin);
+    await cli.waitFor("sandbox: t9: completed");
+    for (const { pid } of await childrenOf(cli.pid)) process.kill(pid, "SIGINT");
+    const { status, stderr } = await cli.done;
+    expect(status).toBe(130);
+    expect(largestMemory(stderr)).toBeLessThan(200);
+    const summary = await batch.summary();
+    expect([summary.total, summary.tasks.length]).toEqual([LINES - 1, LINES - 1]);
+    expect(summary.succeeded).toBeGreaterThanOrEqual(10);
   });
 });
 
 const LINES = 100_000;
 /** Much more in all than may be in memory at one time. */
 const LINE_BYTES = 4_096;
+const SHORT_BYTES = 512;
 
-function* manyLines(): Generator<string> {
-  const word = "x".repeat(LINE_BYTES);
-  for (let index = 0; index < LINES; index += 1) yield `{"id":"t${index}","command":["true"],"stdin":"${word}"}\n`;
-  yield '{"id":"t1","command":["true"]}\n';
+const REFUSED = `standard input:${LINES + 1}: the id "t1" stands on line 2 already.`;
+
+function* manyLines(count = LINES, bytes = LINE_BYTES): Generator<string> {
+  const word = "x".repeat(bytes);
+  for (let index = 0; index < count; index += 1) yield `{"id":"t${index}","command":["true"],"stdin":"${word}"}\n`;
+  if (count === LINES) yield '{"id":"t1","command":["true"]}\n';
 }
 
 /** Settles once `directory` has an entry of this name. */

@@ -5,6 +5,7 @@ import { onTestFinished } from "vitest";
 import { engineSocket } from "./engine-api.ts";
 
 const SANDBOX = fileURLToPath(new URL("../../bin/sandbox.js", import.meta.url));
+const LIBRARY = new URL("../../dist/index.js", import.meta.url).href;
 const BUILT = fileURLToPath(new URL("../../dist/cli.js", import.meta.url));
 
 export type CliOptions = {
@@ -44,9 +45,18 @@ export async function runCli(args: readonly string[], options: CliOptions = {}):
 
 /** Starts the built command line with an open standard input; it is killed when the test ends first. */
 export function startCli(args: readonly string[], options: CliOptions = {}): RunningCli {
+  return startNode(["--", SANDBOX, ...args], options);
+}
+
+/** Starts a program that uses the library: a module's text, in which `belljar` is the built package. */
+export function startProgram(text: string, options: CliOptions = {}): RunningCli {
+  return startNode(["--input-type=module", "--eval", text.replaceAll('"belljar"', JSON.stringify(LIBRARY))], options);
+}
+
+function startNode(args: readonly string[], options: CliOptions): RunningCli {
   if (!existsSync(BUILT)) throw new Error("The product is not built. Run `npm run build`, or `npm test`, which does it by itself.");
   const env = { ...process.env, DOCKER_HOST: `unix://${engineSocket()}`, ...options.env };
-  const [program = "", ...words] = [...(options.within ?? []), process.execPath, "--", SANDBOX, ...args];
+  const [program = "", ...words] = [...(options.within ?? []), process.execPath, ...args];
   const child = spawn(program, words, { env, ...(options.cwd === undefined ? {} : { cwd: options.cwd }) });
   child.stdin.on("error", () => undefined);
   const stdout: Buffer[] = [];

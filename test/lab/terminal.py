@@ -1,6 +1,7 @@
-"""Runs a program in a terminal of its own, types into it, resizes it, and prints what the terminal shows.
+"""Runs a program in a terminal of its own, types into it, resizes it, and prints what the terminal was sent.
 
-usage: terminal.py STEPS PROGRAM [ARG...]     STEPS is JSON: a list of {"wait": TEXT}, {"type": TEXT}, {"resize": [ROWS, COLUMNS]}
+usage: terminal.py SIZE STEPS PROGRAM [ARG...]     SIZE is JSON: [ROWS, COLUMNS]; so is STEPS: a list of {"wait": TEXT}, {"type": TEXT},
+                                                   {"resize": [ROWS, COLUMNS]}, which leaves CSI 8 ; ROWS ; COLUMNS t in what is printed
 """
 import fcntl
 import json
@@ -12,11 +13,17 @@ import sys
 import termios
 import time
 
-steps, program = json.loads(sys.argv[1]), sys.argv[2:]
+size, steps, program = json.loads(sys.argv[1]), json.loads(sys.argv[2]), sys.argv[3:]
+
+
+def resize(descriptor, rows, columns):
+    fcntl.ioctl(descriptor, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+
 pid, terminal = pty.fork()
 if pid == 0:
+    resize(0, *size)
     os.execvp(program[0], program)
-fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
 
 shown, seen, deadline = b"", 0, time.monotonic() + 25
 
@@ -44,8 +51,8 @@ for step in steps:
     elif "type" in step:
         os.write(terminal, step["type"].encode())
     else:
-        rows, columns = step["resize"]
-        fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        shown += b"\x1b[8;%d;%dt" % tuple(step["resize"])
+        resize(terminal, *step["resize"])
 while read():
     pass
 _, status = os.waitpid(pid, 0)

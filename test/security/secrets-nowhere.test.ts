@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
-import { runCli, startCli } from "../lab/cli.ts";
+import { runCli, startCli, startProgram } from "../lab/cli.ts";
 import { dockerCli } from "../lab/engine-api.ts";
 import { TEST_IMAGES } from "../lab/images.ts";
 import { startWebOrigins, type WebOrigins } from "../lab/origins.ts";
@@ -49,6 +49,30 @@ const SCRIPT = [
   `env > all; cat /proc/*/environ /proc/*/cmdline /proc/self/mountinfo >> all 2>/dev/null; find /tmp /run /dev/shm -type f -exec cat {} + >> all 2>/dev/null`,
   `base64 -w0 < all; echo; cp all found.txt`,
 ].join("\n");
+
+/** Does the same through every function of the library, and prints all that it is told. */
+const PROGRAM = `
+import { once } from "node:events";
+import { createSandbox, runBatch, runTask } from "belljar";
+const { script, out, artifacts, options } = JSON.parse(process.env.GIVEN);
+const command = ["sh", "-c", script];
+const said = [];
+const box = await createSandbox(options);
+const listening = (async () => { for await (const event of box.events) said.push(event); })();
+said.push(await box.exec(command), await box.list(".", { recursive: true }), String(await box.read("found.txt")), box.egress());
+said.push(await box.collect(["**"], artifacts));
+console.log("waiting");
+await once(process.stdin, "data");
+said.push(await box.close());
+await listening;
+await box.exec(command).catch((error) => said.push({ ...error, stack: error.stack }));
+const running = runTask({ ...options, command, artifacts: ["**"], out: artifacts + "-2", onOutput: (stream, piece) => void said.push(String(piece)) });
+for await (const event of running.events) said.push(event);
+said.push(await running);
+said.push(await runBatch({ ...options, tasks: [{ id: "one", command, artifacts: ["**"] }], out, onEvent: (event) => void said.push(event) }));
+console.log(JSON.stringify(said));
+process.stdin.destroy();
+`;
 
 const texts = (named: Readonly<Record<string, string>>): Places =>
   Object.fromEntries(Object.entries(named).map(([name, text]) => [name, Buffer.from(text)]));
@@ -115,6 +139,40 @@ describe("the value of a secret is nowhere but at its source and at its host", {
     expect(Object.keys(during)).toContain(`/proc/${cli.pid}/environ`);
     expect(placesWith("sbx-secret-TOKEN-", { ...engine, ...said, ...after })).not.toEqual([]);
     expect(placesWith(VALUE, { ...during, ...engine, ...said, ...after })).toEqual([]);
+  });
+
+  it("in a program that uses the library: not in what it is told of sandboxes, commands, runs and batches, nor in files", async () => {
+    arrived = [];
+    const given = {
+      script: SCRIPT,
+      out: place.join("batch"),
+      artifacts: place.join("taken"),
+      options: {
+        ...{ image: TEST_IMAGES.debian, env: { URL: origins.https.url }, allow: [origins.http.rule, origins.https.rule] },
+        secrets: [{ name: "TOKEN", from: { kind: "file", path: place.join("token") }, hosts: [NAME], in: ["header"] }],
+      },
+    };
+    const program = startProgram(PROGRAM, { env: { ...env(), GIVEN: JSON.stringify(given) } });
+    await program.waitFor("waiting");
+    const containers = await containersOfOwner(program.pid);
+    const during = { ...(await ofProcesses()), ...(await ofFiles(place.join("tmp"))) };
+    const engine = texts({ inspect: await dockerCli(["inspect", ...containers]) });
+    program.child.stdin.end("\n");
+    const { stdout, stderr, status } = await program.done;
+    const files = {
+      ...(await ofFiles(place.join("batch"))),
+      ...(await ofFiles(place.join("taken"))),
+      ...(await ofFiles(place.join("tmp"))),
+    };
+    const said = { ...texts({ stdout, stderr }), ...ofBase64("stdout", stdout) };
+
+    expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+    expect(containers).toHaveLength(1);
+    expect(arrived).toEqual(Array(6).fill(VALUE));
+    for (const word of ["secret.used", "egress.denied", "SANDBOX_ENDED", "found.txt"]) expect(stdout).toContain(word);
+    expect(Object.keys(files).filter((name) => /found\.txt|result\.json|summary\.json/.test(name)).length).toBeGreaterThan(3);
+    expect(placesWith("sbx-secret-TOKEN-", { ...said, ...files })).not.toEqual([]);
+    expect(placesWith(VALUE, { ...during, ...engine, ...said, ...files })).toEqual([]);
   });
 
   it("with --json, and in the words of errors", async () => {
