@@ -1,3 +1,4 @@
+import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { systemCode } from "../core/errors.ts";
 import { type Book, type BookOptions, createBook } from "./accounts/book.ts";
@@ -124,12 +125,16 @@ function tellingOfResets(dial: Dial, book: Book): Dial {
     if ("failure" in dialled || rule === undefined) return dialled;
     const { socket } = dialled;
     socket.once("error", (error) => {
-      // One that had said all it had to say owes the task nothing.
-      if (systemCode(error) !== "ECONNRESET" || socket.readableEnded) return;
+      if (systemCode(error) !== "ECONNRESET" || owesNothing(socket)) return;
       book.fail({ host: to.name, port: to.port, rule }, { kind: "failed", why: "it broke a connection off" });
     });
     return dialled;
   };
+}
+
+/** One that had said all it had to say, or that answered a task which has left: PostgreSQL does not read the alert that ends TLS, which is a reset for TCP. */
+function owesNothing(socket: Socket): boolean {
+  return socket.readableEnded || (socket.writableEnded && socket.bytesRead > 0);
 }
 
 type Begun = { readonly name: string; readonly port: number; readonly opening: Opening };
