@@ -10,7 +10,7 @@ import { createSettler, type Operation, type Settler } from "./operation.ts";
 import { decodeStats, type GuestStats } from "./stats.ts";
 import { createSweeps, type Sweeps } from "./sweeps.ts";
 import { openPack, openUnpack, type Pack, type PackRequest, type Unpack } from "./transfer.ts";
-import { violation } from "./violation.ts";
+import { guestFault, violation } from "./violation.ts";
 
 export type SessionOptions = {
   /** Writable directories of the sandbox whose fill level `stats` reports, at most 16. */
@@ -241,13 +241,4 @@ function takeReply<T>(waiting: Settler<T>[], type: number): Settler<T> {
   const reply = waiting.shift();
   if (reply === undefined) throw violation(`${frameName(type)} that nobody asked for`);
   return reply;
-}
-
-function guestFault(payload: Buffer): SandboxError {
-  const text = payload.toString("utf8", 4);
-  return new SandboxError(
-    "GUEST_FAULT",
-    `The guest gave up: ${text}.`,
-    "Raise --memory if it ran out; otherwise treat the image and the command as hostile.",
-  );
 }

@@ -8,3 +8,13 @@ export function violation(what: string): SandboxError {
     "Treat the image and the command as hostile; run `sandbox doctor` if this happens with an image that you trust.",
   );
 }
+
+/** The error for a `FAULT`, with which a guest says why it gives up. */
+export function guestFault(payload: Buffer): SandboxError {
+  const text = payload.toString("utf8", 4);
+  return new SandboxError(
+    "GUEST_FAULT",
+    `The guest gave up: ${text}.`,
+    "Raise --memory if it ran out; otherwise treat the image and the command as hostile.",
+  );
+}
