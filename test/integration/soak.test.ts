@@ -20,7 +20,7 @@ const PROCESSES = 40;
 const AT_ONCE = 8;
 const SETTLED = 5_000;
 /** What the engine opens and closes for its own ends. */
-const SLACK = 5;
+const SLACK = 24;
 
 const built = (path: string): string => fileURLToPath(new URL(`../../dist/${path}`, import.meta.url));
 const WATCHDOG = built("watchdog.js");
