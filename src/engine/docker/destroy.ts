@@ -17,8 +17,8 @@ type Step = { readonly outcome: "gone" | "asked" } | { readonly outcome: "failed
 const DESTROY_TIMEOUT = 10_000;
 const PAUSE = 50;
 const PATIENCE = 500;
-/** A guest whose pipe has closed exits at once, and the engine removes the container by itself; asking it to do so too would slow both. */
-const GRACE = 150;
+/** A guest whose pipe has closed exits at once, and the engine removes the container by itself; asking it to do so too would slow both, most of all a busy one. */
+const GRACE = 400;
 
 /**
  * Removes a container in whatever state it is and resolves once the engine says that it is gone. An engine that restarts meanwhile is

@@ -12,6 +12,8 @@ import { createPipe } from "./pipe.ts";
 
 /** Someone who fills the volume at the same time takes the guest away for a moment. */
 const MOST_REFILLS = 3;
+/** Milliseconds for a start that only lets the engine go of what it holds. */
+const LETTING_GO = 1_000;
 
 /**
  * Makes the container of `spec` without starting it. Throws what `makeContainer` does; its start throws `START_FAILED`, `RUNTIME_MISSING`,
@@ -25,19 +27,21 @@ export async function createContainer(workshop: Workshop, spec: ContainerSpec): 
   let removal: Promise<boolean> | undefined;
   /** Exit status of process 1 of a container that is removed. */
   let ended: Promise<number | undefined> = Promise.resolve(undefined);
-  let attached = false;
+  /** An attached one makes the engine wait for its start. */
+  let state: "made" | "attached" | "started" = "made";
   let destroyed: Promise<Destroyed> | undefined;
 
   async function attach(): Promise<Duplex> {
     pipe.plug(await openStream(client, id));
-    attached = true;
+    state = "attached";
     return pipe.stream;
   }
 
   async function start(): Promise<void> {
+    const wasAttached = state === "attached";
     let answer = await tryStart();
     for (let left = MOST_REFILLS; left > 0 && answer.status >= 400 && isGuestMissing(answer); left -= 1) {
-      await remake();
+      await remake(wasAttached);
       answer = await tryStart();
     }
     if (answer.status >= 400) throw cannotStart(answer, spec);
@@ -45,25 +49,35 @@ export async function createContainer(workshop: Workshop, spec: ContainerSpec): 
   }
 
   /** The wait is under way before the start, so that the engine's word about the removal cannot be missed. */
-  function tryStart(): Promise<Answer> {
+  function tryStart(timeout = CREATE_TIMEOUT): Promise<Answer> {
+    state = "started";
     ended = waitForRemoval(client, id);
     removal = ended.then((status) => status !== undefined);
-    return client.ask({ method: "POST", path: `/containers/${id}/start`, timeout: CREATE_TIMEOUT });
+    return client.ask({ method: "POST", path: `/containers/${id}/start`, timeout });
   }
 
   /** Someone emptied the volume, or its filling was cut short: fill it and put a new container in the place of the failed one. */
-  async function remake(): Promise<void> {
+  async function remake(wasAttached: boolean): Promise<void> {
     await destroyContainer(client, { id, removal });
     await fillGuestVolume(client, { files: workshop.files, imageId: spec.image.id, watchdog });
     id = await makeContainer(workshop, spec);
-    if (attached) await attach();
+    if (wasAttached) await attach();
   }
 
   async function destroy(): Promise<Destroyed> {
     pipe.stream.destroy();
+    if (state === "attached" && !spec.keep) await letGo();
     const proof = await (spec.keep ? stopContainer(client, id) : destroyContainer(client, { id, removal }));
     watchdog?.disarm(name);
     return proof;
+  }
+
+  /**
+   * An attached container that goes away before it has started leaves the engine with a connection and five goroutines that nothing ends (Docker Engine
+   * 20.10). So it is started: its pipe has ended, and the guest ends at once.
+   */
+  async function letGo(): Promise<void> {
+    await tryStart(LETTING_GO).catch(() => undefined);
   }
 
   return {
