@@ -1,5 +1,6 @@
 import type { Readable } from "node:stream";
 import { SandboxError, toSandboxError } from "../core/errors.ts";
+import { onceAborted } from "../core/once-aborted.ts";
 import { createNameLedger, judgeName } from "./artifact-name.ts";
 import { type ArchiveEntry, describeCut, readArchive } from "./read-archive.ts";
 import { createRefusals, explainNote } from "./refusals.ts";
@@ -83,12 +84,12 @@ async function guarded<T>(source: Source, { path, signal }: Wanted, work: () => 
 }
 
 async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  const over = new AbortController();
+  let giveUp: () => void = () => undefined;
   const late = new Promise<never>((_resolve, reject) => {
-    signal.addEventListener("abort", () => reject(toSandboxError(signal.reason)), { once: true, signal: over.signal });
-    if (signal.aborted) reject(toSandboxError(signal.reason));
+    giveUp = () => reject(toSandboxError(signal.reason));
   });
-  return Promise.race([work, late]).finally(() => over.abort());
+  using _signal = onceAborted(signal, giveUp);
+  return await Promise.race([work, late]);
 }
 
 function missing(path: string, why: string): SandboxError {

@@ -1,13 +1,16 @@
-import { setTimeout as delay } from "node:timers/promises";
+import { onceAborted } from "../core/once-aborted.ts";
 
-/** The value of `work`, or `undefined` when it fails, takes too long, or the caller insists on ending. */
+/** The value of `work`, or `undefined` when it fails, takes too long, or the caller insists on ending. The work itself is not stopped. */
 export async function firstOf<T>(work: Promise<T>, milliseconds: number, forced?: AbortSignal): Promise<T | undefined> {
-  const timer = new AbortController();
-  const signal = forced === undefined ? timer.signal : AbortSignal.any([timer.signal, forced]);
-  const late = delay(milliseconds, undefined, { signal }).catch(() => undefined);
+  let give: () => void = () => undefined;
+  const over = new Promise<undefined>((resolve) => {
+    give = () => resolve(undefined);
+  });
+  const timer = setTimeout(give, milliseconds);
+  using _forced = onceAborted(forced, give);
   try {
-    return await Promise.race([work.catch(() => undefined), late]);
+    return await Promise.race([work.catch(() => undefined), over]);
   } finally {
-    timer.abort();
+    clearTimeout(timer);
   }
 }

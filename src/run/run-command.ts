@@ -1,5 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { toSandboxError } from "../core/errors.ts";
+import { onceAborted } from "../core/once-aborted.ts";
 import { signalName, signalNumber } from "../core/signals.ts";
 import type { Command, CommandExit } from "../guest/command.ts";
 import type { Session } from "../guest/session.ts";
@@ -101,9 +102,7 @@ function resultOf(meters: Readonly<Record<"stdout" | "stderr", OutputMeter>>, { 
 }
 
 function watchSignal(signal: AbortSignal | undefined, ending: EndingRace): Disposable {
-  const onAbort = (): void => ending.settle({ reason: "interrupted", detail: "The caller gave the command up." });
-  signal?.addEventListener("abort", onAbort, { once: true });
-  return { [Symbol.dispose]: () => signal?.removeEventListener("abort", onAbort) };
+  return onceAborted(signal, () => ending.settle({ reason: "interrupted", detail: "The caller gave the command up." }));
 }
 
 type Watched = { readonly command: Command; readonly ending: EndingRace; readonly number: number; readonly limits: CommandLimits };
