@@ -1,6 +1,6 @@
 /** A Docker engine of our own in the background, without an init system: its own data, pid file and log; nothing of another engine is touched. */
-import { spawn } from "node:child_process";
-import { closeSync, mkdirSync, openSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { spawn, spawnSync } from "node:child_process";
+import { closeSync, mkdirSync, openSync, readFileSync, rmSync, statfsSync, statSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { DEFAULT_SOCKET, ping, readJson } from "./engine-sockets.mjs";
@@ -9,6 +9,8 @@ import { findProgram, installPackages, isDebian, isRoot, missingPackages, readTe
 const READY_MS = 60_000;
 const POLL_MS = 200;
 const LOG_LINES = 15;
+/** `f_type` of a tmpfs: statfs(2). */
+const TMPFS_MAGIC = 0x01021994;
 
 const RUNTIME_ARGS = { crun: [], runsc: ["--network=none", "--ignore-cgroups"] };
 
@@ -57,6 +59,7 @@ export async function startDaemon(log) {
     throw failure(own, `The engine's process ${running} does not answer at ${own.socket}. End it (kill ${running}) and run again.`);
   }
   rmSync(own.pidFile, { force: true });
+  keepInMemory(own.run, log);
   const flags = [...NO_NETWORK];
   const left = [...WAYS_OUT];
   while (true) {
@@ -89,6 +92,20 @@ export async function offerRuntimes({ host, log }) {
   log(`registering ${added.join(" and ")} with the engine`);
   writeConfig(own);
   process.kill(pid, "SIGHUP");
+}
+
+/**
+ * What an engine keeps about its running containers, a few dozen files for each, is made for a /run in memory (hier(7), file-hierarchy(7)). Where nobody
+ * mounted one, as in many containers and small virtual machines, the directory gets a tmpfs of its own; an engine without it is slower, and works.
+ */
+function keepInMemory(directory, log) {
+  mkdirSync(directory, { recursive: true, mode: 0o711 });
+  if (statfsSync(directory).type === TMPFS_MAGIC) return;
+  log(`mounting a tmpfs at ${directory}`);
+  const { status, stderr } = spawnSync("mount", ["-t", "tmpfs", "-o", "mode=0711,nosuid,nodev", "belljar-engine", directory], {
+    encoding: "utf8",
+  });
+  if (status !== 0) log(`no tmpfs can be mounted there, which makes the engine slower: ${(stderr ?? "").trim()}`);
 }
 
 function writeConfig({ config }) {
