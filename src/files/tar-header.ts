@@ -40,8 +40,11 @@ const NAME_SIZE = 100;
 const MAX_OCTAL_SIZE = 0o77777777777;
 const TYPE_FLAGS = { file: "0", symlink: "2", directory: "5", pax: "x" } as const;
 
-function nameOf(entry: TarEntry): string {
-  return entry.kind === "directory" ? `${entry.path}/` : entry.path;
+/** An entry, or a pax header that stands before one. */
+type Block = Omit<TarEntry, "kind"> & { readonly kind: keyof typeof TYPE_FLAGS };
+
+function nameOf({ kind, path }: Pick<Block, "kind" | "path">): string {
+  return kind === "directory" ? `${path}/` : path;
 }
 
 /** Names beyond ASCII go into a pax record too: only there POSIX says how they are encoded. */
@@ -49,10 +52,9 @@ function fits(name: string, size: number): boolean {
   return name.length <= size && /^[\0-\x7f]*$/.test(name);
 }
 
-function encodeBlock(entry: Omit<TarEntry, "kind"> & { readonly kind: keyof typeof TYPE_FLAGS }): Buffer {
+function encodeBlock(entry: Block): Buffer {
   const block = Buffer.alloc(BLOCK);
-  const name = entry.kind === "directory" ? `${entry.path}/` : entry.path;
-  block.write(name, 0, NAME_SIZE, "latin1");
+  block.write(nameOf(entry), 0, NAME_SIZE, "latin1");
   writeOctal(block, { at: 100, size: 8, value: entry.mode });
   writeOctal(block, { at: 108, size: 8, value: 0 });
   writeOctal(block, { at: 116, size: 8, value: 0 });

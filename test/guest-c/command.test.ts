@@ -1,18 +1,10 @@
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { Type, u16, u32 } from "./codec.ts";
 import { installGuest, startGuest } from "./guest-process.ts";
 
-let installed: ReturnType<typeof installGuest>;
-
-beforeAll(() => {
-  installed = installGuest();
-}, 60_000);
-
-afterAll(() => {
-  installed[Symbol.dispose]();
-});
+const installed = installGuest();
 
 const ENOENT = 2;
 const EAGAIN = 11;

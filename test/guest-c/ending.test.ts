@@ -1,17 +1,9 @@
 import { readdirSync, readFileSync } from "node:fs";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { encodeFrame, strings, Type, u16, u32 } from "./codec.ts";
 import { GUEST_WINDOW, installGuest, startGuest } from "./guest-process.ts";
 
-let installed: ReturnType<typeof installGuest>;
-
-beforeAll(() => {
-  installed = installGuest();
-}, 60_000);
-
-afterAll(() => {
-  installed[Symbol.dispose]();
-});
+const installed = installGuest();
 
 /** Command lines of all processes of this machine, as seen from outside the guest's namespace. */
 function commandLines(): readonly string[] {

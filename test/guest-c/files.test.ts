@@ -16,7 +16,7 @@ import {
 import { join } from "node:path";
 import { buffer } from "node:stream/consumers";
 import { pack as createPack, extract, type Header } from "tar-stream";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { strings, Type, u32 } from "./codec.ts";
 import { GUEST_WINDOW, type GuestProcess, installGuest, startGuest, TASK_UID } from "./guest-process.ts";
 
@@ -25,16 +25,8 @@ const EACCES = 13;
 const EINVAL = 22;
 const ENOSPC = 28;
 
-let installed: ReturnType<typeof installGuest>;
+const installed = installGuest();
 let folder: string;
-
-beforeAll(() => {
-  installed = installGuest();
-}, 60_000);
-
-afterAll(() => {
-  installed[Symbol.dispose]();
-});
 
 beforeEach(() => {
   folder = mkdtempSync("/dev/shm/guest-files-");

@@ -1,8 +1,10 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { randomUUID } from "node:crypto";
 import { once } from "node:events";
-import { chmodSync, copyFileSync, mkdtempSync, rmSync } from "node:fs";
+import { chmodSync, copyFileSync, mkdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { afterAll, beforeAll } from "vitest";
 import { createDecoder, encodeFrame, type Frame, strings, Type, u16, u32 } from "./codec.ts";
 
 const ROOT = join(import.meta.dirname, "..", "..");
@@ -10,15 +12,19 @@ export const TASK_UID = 65_532;
 const OWN_NETWORK = 'ip link set lo up && echo 0 > /proc/sys/net/ipv4/ip_unprivileged_port_start && exec "$@"';
 export const GUEST_WINDOW = 524_288;
 
-/** Builds the guest if its sources changed and puts it where the task's user can execute it. */
-export function installGuest(): { readonly path: string; readonly folder: string; [Symbol.dispose](): void } {
-  execFileSync(process.execPath, [join(ROOT, "scripts", "build-guest.mjs")], { stdio: ["ignore", "ignore", "inherit"] });
-  const folder = mkdtempSync(join(tmpdir(), "guest-e2e-"));
+/** While the tests of a file run, the guest, built anew if its sources changed, lies where the task's user can execute it. */
+export function installGuest(): { readonly path: string; readonly folder: string } {
+  const folder = join(tmpdir(), `guest-e2e-${randomUUID()}`);
   const path = join(folder, "guest");
-  chmodSync(folder, 0o755);
-  copyFileSync(join(ROOT, "dist", "guest", `linux-${process.arch}`, "guest"), path);
-  chmodSync(path, 0o755);
-  return { path, folder, [Symbol.dispose]: () => rmSync(folder, { recursive: true, force: true }) };
+  beforeAll(() => {
+    execFileSync(process.execPath, [join(ROOT, "scripts", "build-guest.mjs")], { stdio: ["ignore", "ignore", "inherit"] });
+    mkdirSync(folder);
+    chmodSync(folder, 0o755);
+    copyFileSync(join(ROOT, "dist", "guest", `linux-${process.arch}`, "guest"), path);
+    chmodSync(path, 0o755);
+  }, 60_000);
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+  return { path, folder };
 }
 
 export type GuestOptions = {

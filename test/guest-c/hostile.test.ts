@@ -1,23 +1,18 @@
 import { execFileSync } from "node:child_process";
 import { chmodSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { Type } from "./codec.ts";
 import { installGuest, startGuest } from "./guest-process.ts";
 
-let installed: ReturnType<typeof installGuest>;
+const installed = installGuest();
 let probe: string;
 
 beforeAll(() => {
-  installed = installGuest();
   probe = join(installed.folder, "probe");
   execFileSync("cc", ["-std=c11", "-D_GNU_SOURCE", "-o", probe, join(import.meta.dirname, "probe.c")]);
   chmodSync(probe, 0o755);
 }, 60_000);
-
-afterAll(() => {
-  installed[Symbol.dispose]();
-});
 
 /** What each attempt came to: `ok` or an error. */
 function attempts(output: string): Readonly<Record<string, string>> {

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { Type, u16, u32 } from "./codec.ts";
 import { type GuestProcess, installGuest, startGuest } from "./guest-process.ts";
 
@@ -9,11 +9,7 @@ const WINDOW = 262_144;
 const FIRST = 0x8000_0000;
 const ENV = [`PATH=${process.env["PATH"] ?? ""}`, `HOME=/tmp`, `PYENV_VERSION=system`];
 
-let installed: ReturnType<typeof installGuest>;
-beforeAll(() => {
-  installed = installGuest();
-}, 60_000);
-afterAll(() => installed[Symbol.dispose]());
+const installed = installGuest();
 
 function startNetworked(limits: readonly string[] = []): Promise<GuestProcess> {
   return startGuest(installed.path, { network: true, limits });

@@ -1,27 +1,22 @@
 import { execFileSync } from "node:child_process";
 import { chmodSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { Type, u32 } from "./codec.ts";
 import { type GuestOptions, type GuestProcess, installGuest, startGuest } from "./guest-process.ts";
 
 const KILL = 9;
 const LOOK = 'for each in /proc/[0-9]*; do tr "\\0" " " <$each/cmdline; echo; done 2>/dev/null';
 
-let installed: ReturnType<typeof installGuest>;
+const installed = installGuest();
 let program: string;
 
 beforeAll(() => {
-  installed = installGuest();
   program = join(installed.folder, "escape");
   const source = join(import.meta.dirname, "..", "lab", "programs", "escape.c");
   execFileSync("cc", ["-std=c11", "-Wall", "-Wextra", "-o", program, source]);
   chmodSync(program, 0o755);
 }, 60_000);
-
-afterAll(() => {
-  installed[Symbol.dispose]();
-});
 
 /** Starts a command, and returns its stream and first process once it is what it wants to be. */
 async function start(guest: GuestProcess, ...words: readonly string[]) {

@@ -39,6 +39,15 @@ function listenersOf(signal: AbortSignal): number {
   return getEventListeners(signal, "abort").length;
 }
 
+/** What `act` comes to with a signal that nobody listens to any more by then, and that is aborted after that. */
+async function abortedAfter<T>(act: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const stop = new AbortController();
+  const result = await act(stop.signal);
+  expect(listenersOf(stop.signal)).toBe(0);
+  stop.abort();
+  return result;
+}
+
 /** Settles once it was called with something that holds `text`. */
 function waitFor(text: string): { readonly seen: Promise<void>; readonly take: (piece: Uint8Array) => void } {
   let found: () => void = () => undefined;
@@ -81,10 +90,7 @@ describe("a signal of exec", () => {
   });
 
   it("that is aborted afterwards changes nothing, and was let go of", async () => {
-    const stop = new AbortController();
-    const result = await sh("echo done", { signal: stop.signal });
-    expect(listenersOf(stop.signal)).toBe(0);
-    stop.abort();
+    const result = await abortedAfter((signal) => sh("echo done", { signal }));
     expect(result.reason).toBe("completed");
     expect((await sh("echo on")).stdout.text).toBe("on\n");
   });
@@ -121,11 +127,10 @@ describe("a signal of createSandbox", () => {
   });
 
   it("that is aborted after the end changes nothing, and was let go of", async () => {
-    const stop = new AbortController();
-    const given = await createSandbox({ engine, image, signal: stop.signal });
-    const closed = await given.close();
-    expect(listenersOf(stop.signal)).toBe(0);
-    stop.abort();
+    const { given, closed } = await abortedAfter(async (signal) => {
+      const open = await createSandbox({ engine, image, signal });
+      return { given: open, closed: await open.close() };
+    });
     expect(await given.close()).toEqual(closed);
   });
 });
@@ -158,10 +163,7 @@ describe("a signal of runTask", () => {
   });
 
   it("that is aborted afterwards changes nothing, and was let go of", async () => {
-    const stop = new AbortController();
-    const result = await task("echo done", { signal: stop.signal });
-    expect(listenersOf(stop.signal)).toBe(0);
-    stop.abort();
+    const result = await abortedAfter((signal) => task("echo done", { signal }));
     expect(result.reason).toBe("completed");
   });
 });

@@ -3,6 +3,8 @@ import type { ContainerSpec } from "../port.ts";
 import type { Answer } from "./client.ts";
 import { messageOf, refused } from "./engine-error.ts";
 
+const ASK_THE_DOCTOR = "Run `sandbox doctor` to see what this engine cannot do.";
+
 /** Why the engine would not make the container of `spec`. */
 export function cannotCreate(answer: Answer, { image, posture }: ContainerSpec): SandboxError {
   const message = messageOf(answer);
@@ -11,11 +13,7 @@ export function cannotCreate(answer: Answer, { image, posture }: ContainerSpec):
   if (posture.runtime !== undefined && /runtime/i.test(message)) return runtimeMissing(posture.runtime, message);
   const most = /range of CPUs is from .* to (\d+(?:\.\d+)?)/i.exec(message)?.[1];
   if (most !== undefined) return tooManyCpus(posture.cpus, Number(most));
-  return refused(answer, {
-    code: "CREATE_FAILED",
-    doing: "make the container",
-    hint: "Run `sandbox doctor` to see what this engine cannot do.",
-  });
+  return refused(answer, { code: "CREATE_FAILED", doing: "make the container", hint: ASK_THE_DOCTOR });
 }
 
 /** Only the engine knows its machine, which may be another one than ours. */
@@ -32,11 +30,7 @@ export function cannotStart(answer: Answer, { posture }: ContainerSpec): Sandbox
   const message = messageOf(answer);
   if (posture.runtime !== undefined && /executable file not found|unknown runtime|no such file/i.test(message))
     return runtimeMissing(posture.runtime, message);
-  return refused(answer, {
-    code: "START_FAILED",
-    doing: "start the container",
-    hint: "Run `sandbox doctor` to see what this engine cannot do.",
-  });
+  return refused(answer, { code: "START_FAILED", doing: "start the container", hint: ASK_THE_DOCTOR });
 }
 
 function runtimeMissing(runtime: string, message: string): SandboxError {
