@@ -46,13 +46,14 @@ export function createIdIndex(): IdIndex {
   return {
     add(id, line) {
       if (used * 2 >= slots) grow();
-      const hash = createHash("sha256").update(id).digest();
-      const earlier = put(
-        Uint32Array.from({ length: WORDS }, (_, word) => hash.readUInt32LE(word * WORDS)),
-        line,
-      );
+      const earlier = put(digestOf(id), line);
       if (earlier === undefined) used += 1;
       return earlier;
     },
   };
+}
+
+function digestOf(id: string): Uint32Array {
+  const hash = createHash("sha256").update(id).digest();
+  return Uint32Array.from({ length: WORDS }, (_, word) => hash.readUInt32LE(word * Uint32Array.BYTES_PER_ELEMENT));
 }

@@ -9,7 +9,7 @@ import { type ArchiveEntry, describeCut, readArchive } from "./read-archive.ts";
 import { createRefusals, explainNote, type Refusals } from "./refusals.ts";
 import type { Refusal } from "./scan-workspace.ts";
 import { openStaging, type RemoveIfKilled, type Staging, WriteFailure } from "./staging.ts";
-import type { ArchiveLimits } from "./tar-guard.ts";
+import type { ArchiveLimits } from "./tar-judge.ts";
 import { showName } from "./visible-name.ts";
 
 export type CollectOptions = {

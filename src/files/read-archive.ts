@@ -1,7 +1,8 @@
 import { addAbortSignal, type Readable } from "node:stream";
 import { extract as createExtract, type Extract, type ExtractEvents } from "tar-stream";
 import { toSandboxError } from "../core/errors.ts";
-import { type ArchiveLimits, ArchiveViolation, type GuardedEntry, guardTar } from "./tar-guard.ts";
+import { ArchiveViolation, guardTar } from "./tar-guard.ts";
+import type { ArchiveLimits, GuardedEntry } from "./tar-judge.ts";
 
 /** One entry of an archive, its content not yet read. */
 export type ArchiveEntry = GuardedEntry & {

@@ -80,7 +80,7 @@ function createOpener({ task, openContext, log }: SandboxesOptions): Opener {
 }
 
 function oneForAll(opener: Opener): Sandboxes {
-  const waiting = new Set<(event: RunEvent) => void>();
+  const room = createWaitingRoom();
   let current: Promise<Sandbox> | undefined;
 
   /** Makes `next` the session's sandbox; one that can't be opened is tried again by the next call. */
@@ -93,23 +93,17 @@ function oneForAll(opener: Opener): Sandboxes {
   }
 
   function openOne(): Promise<Sandbox> {
-    return opener.open(undefined, (event) => {
-      for (const onEvent of waiting) onEvent(event);
-    });
+    return opener.open(undefined, room.tell);
   }
 
-  async function whileWaiting<T>({ onEvent }: Caller, work: () => Promise<T>): Promise<T> {
-    waiting.add(onEvent);
-    try {
-      return await work();
-    } finally {
-      waiting.delete(onEvent);
-    }
+  async function replace(before: Sandbox | undefined): Promise<Sandbox> {
+    await before?.close();
+    return openOne();
   }
 
   return {
     use: async (caller, work) => {
-      const sandbox = await whileWaiting(caller, () => current ?? become(openOne()));
+      const sandbox = await room.wait(caller, () => current ?? become(openOne()));
       try {
         return await work(sandbox);
       } catch (error) {
@@ -117,7 +111,7 @@ function oneForAll(opener: Opener): Sandboxes {
       }
     },
     reset: (caller) =>
-      whileWaiting(caller, async () => {
+      room.wait(caller, async () => {
         const was = current;
         const before = await was?.catch(() => undefined);
         // Another reset may have been faster: its sandbox is as fresh as one can be.
@@ -127,11 +121,24 @@ function oneForAll(opener: Opener): Sandboxes {
       }),
     close: () => opener.closeAll(),
   };
+}
 
-  async function replace(before: Sandbox | undefined): Promise<Sandbox> {
-    await before?.close();
-    return openOne();
-  }
+/** Those who wait for one sandbox: each of them is told how it is opened, whoever asked first. */
+function createWaitingRoom() {
+  const waiting = new Set<(event: RunEvent) => void>();
+  return {
+    tell: (event: RunEvent): void => {
+      for (const onEvent of waiting) onEvent(event);
+    },
+    wait: async <T>({ onEvent }: Caller, work: () => Promise<T>): Promise<T> => {
+      waiting.add(onEvent);
+      try {
+        return await work();
+      } finally {
+        waiting.delete(onEvent);
+      }
+    },
+  };
 }
 
 function withWayOut(error: SandboxError): SandboxError {

@@ -17,65 +17,74 @@ export type Place = Transport & { readonly url: string };
 /** Turns what a socket or the HTTP parser reported into an error of the engine group. */
 export function toEngineError(thrown: unknown, place: Place): SandboxError {
   if (thrown instanceof SandboxError) return thrown;
-  const { url } = place;
-  const code = systemCode(thrown);
-  const judged = place.judge(thrown) ?? toTlsError(thrown, url);
+  const judged = place.judge(thrown) ?? toTlsError(thrown, place.url);
   if (judged !== undefined) return judged;
+  const code = systemCode(thrown);
+  if (code?.startsWith("HPE_") === true) return notAnEngine(place.url, "it does not speak HTTP");
+  const { name, message, hint } = withoutConnection(code, place) ?? lost(thrown, place);
+  return new SandboxError(name, message, hint, { cause: thrown });
+}
+
+type Words = { readonly name: ErrorCode; readonly message: string; readonly hint: string };
+
+/** What is said where no connection came about, by the system's name for the reason. */
+function withoutConnection(code: string | undefined, place: Place): Words | undefined {
+  const { url } = place;
+  switch (code) {
+    case "ENOENT":
+      return {
+        name: "NO_ENGINE",
+        message: `There is no engine at ${url}${because(place)}.`,
+        hint: "Start Docker or Podman, or name another engine with --host.",
+      };
+    case "EACCES":
+    case "EPERM":
+      return {
+        name: "ENGINE_DENIED",
+        message: `The engine at ${url} may not be used by this user.`,
+        hint: "Join the group that owns the socket (often: sudo usermod -aG docker $USER, then log in again), or use a rootless engine.",
+      };
+    case "ECONNREFUSED":
+      return {
+        name: "ENGINE_REFUSED",
+        message: `Nothing accepts connections at ${url}${because(place)}.`,
+        hint: "Start the engine there, or name another one with --host.",
+      };
+    case "ENOTFOUND":
+    case "EAI_AGAIN":
+    case "EHOSTUNREACH":
+    case "ENETUNREACH":
+    case "ETIMEDOUT":
+    case "ENOTSOCK":
+      return {
+        name: "ENGINE_REFUSED",
+        message: `The engine at ${url} cannot be reached (${code}${because(place)}).`,
+        hint: "Check the address given with --host or DOCKER_HOST.",
+      };
+    default:
+      return undefined;
+  }
+}
+
+function lost(thrown: unknown, place: Place): Words {
+  const said = systemCode(thrown) ?? plain(thrown instanceof Error ? thrown.message : String(thrown));
+  return {
+    name: "ENGINE_LOST",
+    message: `The connection to the engine at ${place.url} broke (${said}${because(place)}).`,
+    hint: "Check that the engine still runs, then run again.",
+  };
+}
+
+/** What the way to the engine says, as the end of a sentence. */
+function because(place: Place): string {
   const said = place.explain();
-  const because = said === "" ? "" : `: ${said}`;
-  const cause = { cause: thrown };
-  if (code === "ENOENT")
-    return new SandboxError(
-      "NO_ENGINE",
-      `There is no engine at ${url}${because}.`,
-      "Start Docker or Podman, or name another engine with --host.",
-      cause,
-    );
-  if (code === "EACCES" || code === "EPERM") {
-    return new SandboxError(
-      "ENGINE_DENIED",
-      `The engine at ${url} may not be used by this user.`,
-      "Join the group that owns the socket (often: sudo usermod -aG docker $USER, then log in again), or use a rootless engine.",
-      cause,
-    );
-  }
-  if (code === "ECONNREFUSED")
-    return new SandboxError(
-      "ENGINE_REFUSED",
-      `Nothing accepts connections at ${url}${because}.`,
-      "Start the engine there, or name another one with --host.",
-      cause,
-    );
-  if (code?.startsWith("HPE_") === true) return notAnEngine(url, "it does not speak HTTP");
-  if (
-    code === "ENOTFOUND" ||
-    code === "EAI_AGAIN" ||
-    code === "EHOSTUNREACH" ||
-    code === "ENETUNREACH" ||
-    code === "ETIMEDOUT" ||
-    code === "ENOTSOCK"
-  ) {
-    return new SandboxError(
-      "ENGINE_REFUSED",
-      `The engine at ${url} cannot be reached (${code}${because}).`,
-      "Check the address given with --host or DOCKER_HOST.",
-      cause,
-    );
-  }
-  const message = thrown instanceof Error ? thrown.message : String(thrown);
-  return new SandboxError(
-    "ENGINE_LOST",
-    `The connection to the engine at ${url} broke (${code ?? plain(message)}${because}).`,
-    "Check that the engine still runs, then run again.",
-    cause,
-  );
+  return said === "" ? "" : `: ${said}`;
 }
 
 export function engineTimeout(place: Place, { request, timeout }: { readonly request: string; readonly timeout: number }): SandboxError {
-  const said = place.explain();
   return new SandboxError(
     "ENGINE_TIMEOUT",
-    `The engine at ${place.url} did not answer ${request} within ${timeout / 1000} s${said === "" ? "" : `: ${said}`}.`,
+    `The engine at ${place.url} did not answer ${request} within ${timeout / 1000} s${because(place)}.`,
     "Restart the engine if it hangs, or name another one with --host.",
   );
 }

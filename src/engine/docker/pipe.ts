@@ -27,13 +27,13 @@ export function createPipe(place: Place): Pipe {
   /** What was to be done once the container runs: a write held back, and how the socket ended before that. */
   let heldWrite: (() => void) | undefined;
   let heldEnd: (() => void) | undefined;
-  let diagnostics = Buffer.alloc(0);
+  const diagnostics = keepFirst(DIAGNOSTICS_BYTES);
 
   const stream = new Duplex({
     highWaterMark: BUFFER_BYTES,
     read: () => void socket?.resume(),
     write: (chunk: Buffer, _encoding, done) => whenOpen(() => void socket?.write(chunk, done)),
-    writev: (chunks, done) => whenOpen(() => writeAll(chunks, done)),
+    writev: (chunks, done) => whenOpen(() => writeAll(socket, chunks, done)),
     final: (done) => whenOpen(() => void socket?.end(done)),
     destroy: (error, done) => {
       socket?.destroy();
@@ -46,17 +46,11 @@ export function createPipe(place: Place): Pipe {
     else act();
   }
 
-  function writeAll(chunks: readonly { readonly chunk: Buffer }[], done: (error?: Error | null) => void): void {
-    socket?.cork();
-    for (const [index, { chunk }] of chunks.entries()) socket?.write(chunk, index === chunks.length - 1 ? done : undefined);
-    socket?.uncork();
-  }
-
   function plug(next: Duplex): void {
     unplug(socket);
     socket = next;
     heldEnd = undefined;
-    const demultiplexer = createDemultiplexer({ output: (bytes) => stream.push(bytes), diagnostics: keepDiagnostics });
+    const demultiplexer = createDemultiplexer({ output: (bytes) => stream.push(bytes), diagnostics: diagnostics.take });
     next.on("data", (chunk: Buffer) => {
       try {
         if (!demultiplexer.push(chunk)) next.pause();
@@ -71,11 +65,6 @@ export function createPipe(place: Place): Pipe {
       }),
     );
     next.on("close", () => finish(demultiplexer.end));
-  }
-
-  function keepDiagnostics(bytes: Buffer): void {
-    const room = DIAGNOSTICS_BYTES - diagnostics.length;
-    if (room > 0) diagnostics = Buffer.concat([diagnostics, bytes.subarray(0, room)]);
   }
 
   /** Ends the stream, or breaks it with what `check` throws; only the first call counts. */
@@ -98,7 +87,26 @@ export function createPipe(place: Place): Pipe {
     if (heldEnd !== undefined) finish(heldEnd);
   }
 
-  return { stream, plug, open, diagnostics: () => diagnostics.toString("utf8") };
+  return { stream, plug, open, diagnostics: diagnostics.text };
+}
+
+/** Writes all chunks at once; `done` hears of the last one. */
+function writeAll(socket: Duplex | undefined, chunks: readonly { readonly chunk: Buffer }[], done: (error?: Error | null) => void): void {
+  socket?.cork();
+  for (const [index, { chunk }] of chunks.entries()) socket?.write(chunk, index === chunks.length - 1 ? done : undefined);
+  socket?.uncork();
+}
+
+/** Keeps the first `most` bytes of what it takes. */
+function keepFirst(most: number): { readonly take: (bytes: Buffer) => void; readonly text: () => string } {
+  let kept = Buffer.alloc(0);
+  return {
+    take: (bytes) => {
+      const room = most - kept.length;
+      if (room > 0) kept = Buffer.concat([kept, bytes.subarray(0, room)]);
+    },
+    text: () => kept.toString("utf8"),
+  };
 }
 
 function unplug(socket: Duplex | undefined): void {
