@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { Type, u16, u32 } from "./codec.ts";
-import { installGuest, startGuest } from "./guest-process.ts";
+import { GUEST_WINDOW, type GuestProcess, installGuest, startGuest } from "./guest-process.ts";
 
 const installed = installGuest();
 
@@ -184,6 +184,16 @@ describe("a terminal", () => {
 });
 
 describe("flow control", () => {
+  /** The largest payload. */
+  const PIECE = Buffer.alloc(65_536, "x");
+  /** The guest grants credit for standard input once it owes so much. */
+  const QUARTER = GUEST_WINDOW / 4;
+
+  function creditHeard(guest: GuestProcess, stream: number): readonly number[] {
+    const frames = guest.heard().filter((frame) => frame.stream === stream && frame.type === Type.CREDIT);
+    return frames.map((frame) => frame.payload.readUInt32BE(0));
+  }
+
   test("holds output back until there is credit, and holds back nothing else", async () => {
     await using guest = await startGuest(installed.path, { window: 4_096 });
     const stream = guest.exec(["sh", "-c", "head -c 100000 /dev/zero; exec sleep 1000"]);
@@ -234,22 +244,58 @@ describe("flow control", () => {
     expect((await guest.sh(`kill -0 ${writer} && echo alive`)).stdout).toBe("alive\n");
   });
 
-  test("grants credit for standard input only as the command reads it", async () => {
+  test("grants no credit for standard input that the command does not read", async () => {
     await using guest = await startGuest(installed.path);
-    const granted = (stream: number): number => {
-      const credit = guest.heard().filter((frame) => frame.stream === stream && frame.type === Type.CREDIT);
-      return credit.reduce((sum, frame) => sum + frame.payload.readUInt32BE(0), 0);
+    const stream = guest.exec(["sleep", "1000"], { stdin: true });
+    await guest.expect(stream, Type.STARTED);
+    for (let sent = 0; sent < GUEST_WINDOW; sent += PIECE.length) guest.send(stream, Type.DATA, PIECE);
+    await guest.ping();
+    // The pipe to the command takes a piece of it, which is less than a grant.
+    expect(creditHeard(guest, stream)).toEqual([]);
+  });
+
+  test("grants exactly what the command has read once that is a quarter of the window, and nothing before", async () => {
+    await using guest = await startGuest(installed.path);
+    const stream = guest.exec(["cat"], { stdin: true });
+    const echoed = async (bytes: number): Promise<void> => {
+      for (let left = bytes; left > 0; ) {
+        const { payload } = await guest.expect(stream, Type.DATA);
+        guest.send(stream, Type.CREDIT, u32(payload.length));
+        left -= payload.length;
+      }
     };
-    const idle = guest.exec(["sleep", "1000"], { stdin: true });
-    for (let at = 0; at < 4; at += 1) guest.send(idle, Type.DATA, Buffer.alloc(65_536, "x"));
-    await guest.ping();
-    expect(granted(idle)).toBeLessThanOrEqual(65_536);
-    const busy = guest.exec(["sh", "-c", "head -c 262144 >/dev/null; echo read"], { stdin: true });
-    for (let at = 0; at < 4; at += 1) guest.send(busy, Type.DATA, Buffer.alloc(65_536, "x"));
-    await guest.expect(busy, Type.DATA);
-    await guest.ping();
-    // What it owes is granted once it is a quarter of its window, which is 131,072 bytes.
-    expect(granted(busy)).toBeGreaterThan(262_144 - 131_072);
+    for (let quarter = 0; quarter < 16; quarter += 1) {
+      guest.send(stream, Type.DATA, PIECE);
+      guest.send(stream, Type.DATA, PIECE.subarray(1));
+      await echoed(QUARTER - 1);
+      expect(creditHeard(guest, stream)).toEqual([]);
+      guest.send(stream, Type.DATA, PIECE.subarray(0, 1));
+      expect((await guest.expect(stream, Type.CREDIT)).payload).toEqual(u32(QUARTER));
+      await echoed(1);
+    }
+  });
+
+  test("grants credit for all that was sent as fast as credit came, but for less than a quarter of the window", async () => {
+    await using guest = await startGuest(installed.path);
+    const total = 4 * GUEST_WINDOW;
+    const stream = guest.exec(["sh", "-c", `head -c ${total} >/dev/null; echo read; exec sleep 1000`], { stdin: true });
+    let sent = 0;
+    let granted = 0;
+    while (sent < total) {
+      const sendable = Math.min(total, GUEST_WINDOW + granted) - sent;
+      if (sendable > 0) {
+        const piece = PIECE.subarray(0, sendable);
+        guest.send(stream, Type.DATA, piece);
+        sent += piece.length;
+      } else {
+        granted += (await guest.expect(stream, Type.CREDIT)).payload.readUInt32BE(0);
+        expect(granted).toBeLessThanOrEqual(sent);
+      }
+    }
+    await guest.expect(stream, Type.DATA);
+    granted += creditHeard(guest, stream).reduce((sum, credit) => sum + credit, 0);
+    expect(granted).toBeLessThanOrEqual(total);
+    expect(granted).toBeGreaterThan(total - QUARTER);
   });
 
   test("tells the host when the command closes its standard input", async () => {
