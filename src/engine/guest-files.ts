@@ -8,6 +8,7 @@ export type GuestFiles = {
   /** The volume's version: 12 hexadecimal digits that change with the guest and with the profile. */
   readonly version: string;
   readonly sha256: string;
+  /** The profile as JSON, without its comments. */
   readonly seccomp: string;
   /** Reads the guest and checks it against its published sum. Throws `GUEST_MISSING`. */
   read(): Promise<Buffer>;
@@ -38,10 +39,15 @@ export async function findGuestFiles(
   const path = join(directory, platform, "guest");
   return {
     sha256,
-    seccomp: JSON.stringify(JSON.parse(seccomp.toString("utf8"))),
+    seccomp: withoutComments(seccomp.toString("utf8")),
     version: createHash("sha256").update(LAYOUT).update(sha256).update(seccomp).digest("hex").slice(0, 12),
     read: () => readChecked(path, sha256),
   };
+}
+
+/** The profile is for people to read, and an engine writes and reads it a dozen times for every container: it gets what it needs of it. */
+function withoutComments(profile: string): string {
+  return JSON.stringify(JSON.parse(profile, (key, value: unknown) => (key === "comment" ? undefined : value)));
 }
 
 export function sha256Of(bytes: Buffer): string {

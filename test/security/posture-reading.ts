@@ -94,7 +94,10 @@ const MASKED = ["acpi", "asound", "kcore", "keys", "latency_stats", "sched_debug
   .concat("/sys/firmware");
 const READ_ONLY = ["bus", "fs", "irq", "sys", "sysrq-trigger"].map((name) => `/proc/${name}`);
 
-const PROFILE: unknown = JSON.parse(readFileSync(new URL("../../images/seccomp.json", import.meta.url), "utf8"));
+/** Every rule of the profile, without what is written in it for people. */
+const PROFILE: unknown = JSON.parse(readFileSync(new URL("../../images/seccomp.json", import.meta.url), "utf8"), (key, value: unknown) =>
+  key === "comment" ? undefined : value,
+);
 
 function nameOfProfile(option: string): string {
   const [, profile] = /^seccomp=(\{.*)$/s.exec(option) ?? [];
