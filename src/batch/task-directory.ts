@@ -24,6 +24,7 @@ export async function openTaskDirectory(out: string, id: string, removeIfKilled:
   const guard = removeIfKilled(path);
   const files = await writing(out, () => openFiles(path));
   const closeFiles = (): Promise<unknown> => Promise.all([files.stdout.close(), files.stderr.close()]);
+  let isPublished = false;
   return {
     artifacts: join(path, "artifacts"),
     write: (name, piece) => files[name].appendFile(piece),
@@ -34,10 +35,11 @@ export async function openTaskDirectory(out: string, id: string, removeIfKilled:
         await closeFiles();
         await chmod(path, 0o755);
         await rename(path, join(out, id));
+        isPublished = true;
       }),
     async [Symbol.asyncDispose]() {
       await closeFiles();
-      await rm(path, { recursive: true, force: true });
+      if (!isPublished) await rm(path, { recursive: true, force: true });
       guard[Symbol.dispose]();
     },
   };

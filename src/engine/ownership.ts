@@ -73,9 +73,11 @@ export function judgeOwner(owner: Owner): "alive" | "dead" | "elsewhere" {
 
 const UNKNOWN = "unknown";
 
+let knownStart: string | undefined;
+
 function ownStart(): string {
-  if (process.platform === "linux") return linuxStart(process.pid) ?? UNKNOWN;
-  return String(Math.round(performance.timeOrigin / 1000));
+  knownStart ??= process.platform === "linux" ? (linuxStart(process.pid) ?? UNKNOWN) : String(Math.round(performance.timeOrigin / 1000));
+  return knownStart;
 }
 
 function startsMatch(owner: Owner): boolean {

@@ -10,10 +10,13 @@ import type { Endpoint } from "./endpoint.ts";
 export type Watchdog = AsyncDisposable & {
   /**
    * From now on the container `name`, or the directory of unfinished results at the absolute path `name`, is removed when this process ends
-   * without `disarm`.
+   * without `disarm` or `release`.
    */
   arm(name: string): void;
+  /** It is gone. The watchdog's process hears so along with the next name: to remove what is gone does nothing. */
   disarm(name: string): void;
+  /** It shall stay. */
+  release(name: string): void;
 };
 
 export type WatchdogOptions = {
@@ -57,9 +60,11 @@ export function createWatchdog(options: WatchdogOptions): Watchdog {
   let child: ChildProcess | undefined;
   let idle: NodeJS.Timeout | undefined;
   let starts = 0;
+  /** What is gone and the watchdog was not told of yet, as lines. */
+  const untold: string[] = [];
 
   function tell(line: string): void {
-    child?.stdin?.write(`${line}\n`);
+    child?.stdin?.write(`${[...untold.splice(0), line].join("\n")}\n`);
   }
 
   function start(): void {
@@ -73,6 +78,7 @@ export function createWatchdog(options: WatchdogOptions): Watchdog {
       forget(started);
       if (lost && starts < MOST_STARTS) start();
     });
+    untold.length = 0;
     tell(JSON.stringify({ endpoint: options.endpoint, env: options.endpoint.kind === "ssh" ? options.env : {} }));
     for (const name of armed) tell(`+${name}`);
   }
@@ -87,6 +93,11 @@ export function createWatchdog(options: WatchdogOptions): Watchdog {
     child = undefined;
   }
 
+  function rest(): void {
+    clearTimeout(idle);
+    if (armed.size === 0) idle = setTimeout(retire, IDLE).unref();
+  }
+
   return {
     arm(name) {
       clearTimeout(idle);
@@ -95,16 +106,19 @@ export function createWatchdog(options: WatchdogOptions): Watchdog {
       else tell(`+${name}`);
     },
     disarm(name) {
+      if (armed.delete(name)) untold.push(`-${name}`);
+      rest();
+    },
+    release(name) {
       if (armed.delete(name)) tell(`-${name}`);
-      clearTimeout(idle);
-      if (armed.size === 0) idle = setTimeout(retire, IDLE).unref();
+      rest();
     },
     async [Symbol.asyncDispose]() {
       clearTimeout(idle);
       const ending = child ?? booted;
       child = undefined;
       if (ending === undefined) return;
-      ending.stdin?.end(armed.size === 0 ? "!\n" : "");
+      ending.stdin?.end(armed.size === 0 ? "!\n" : untold.map((line) => `${line}\n`).join(""));
       if (armed.size > 0) return;
       await once(ending, "exit");
     },

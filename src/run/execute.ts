@@ -34,8 +34,9 @@ export async function execute(
     terminal: task.terminal ? (context.terminal ?? { rows: 24, columns: 80 }) : undefined,
   });
   context.terminal?.onResize((size) => command.resize(size));
-  const started = await ending.unlessEnded(command.started);
+  // Before the start is known: the end of no input then travels with the request.
   const input = feedInput(context.stdin, { target: command.stdin, ending });
+  const started = await ending.unlessEnded(command.started);
   const output = carryOutput(command, record, { ending, take: context.onOutput });
   if (started !== undefined) {
     record.emit({ type: "exec.started", pid: started.pid });

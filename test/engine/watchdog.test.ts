@@ -1,12 +1,14 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
+import { readFile, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Engine } from "../../src/engine/port.ts";
 import { createWatchdog } from "../../src/engine/watchdog.ts";
 import { askEngine, engineSocket } from "../lab/engine-api.ts";
 import { TEST_IMAGES } from "../lab/images.ts";
+import { tempDirectory } from "../lab/temp-directory.ts";
 import { answer, type Behaviour, openScriptedEngine } from "./scripted-engine.ts";
 import { openStandInEngine, specFor } from "./stand-in.ts";
 
@@ -67,6 +69,36 @@ describe("the watchdog", () => {
     watchdog.disarm("sandbox-y");
     await watchdog[Symbol.asyncDispose]();
     expect(fake.requests).toEqual([]);
+  });
+
+  it.each(["disarm", "release"] as const)("touches only what is still armed after the %s of the others", async (spare) => {
+    await using fake = await openScriptedEngine((socket) => void socket.write(GONE));
+    const watchdog = createWatchdog({ endpoint: { kind: "unix", path: fake.path }, script: SCRIPT, env: {} });
+    for (const name of ["sandbox-a", "sandbox-b", "sandbox-c"]) watchdog.arm(name);
+    for (const name of ["sandbox-a", "sandbox-c"]) watchdog[spare](name);
+    await watchdog[Symbol.asyncDispose]();
+    await expect.poll(() => fake.requests.length, { timeout: 15_000, interval: 50 }).toBeGreaterThan(3);
+    expect(new Set(fake.requests)).toEqual(new Set(["DELETE /containers/sandbox-b?force=true&v=true HTTP/1.1"]));
+  });
+
+  it("hears at once of what shall stay, and of what is gone along with the next name", async () => {
+    await using directory = await tempDirectory();
+    const [script, heard] = [directory.join("recorder.cjs"), directory.join("heard")];
+    await writeFile(script, `process.stdin.pipe(require("node:fs").createWriteStream(${JSON.stringify(heard)}))`);
+    const watchdog = createWatchdog({ endpoint: { kind: "unix", path: "/nonexistent" }, script, env: {} });
+    const lines = async (): Promise<readonly string[]> => (await readFile(heard, "utf8").catch(() => "")).split("\n").slice(1, -1);
+    watchdog.arm("stays");
+    watchdog.arm("gone");
+    watchdog.disarm("gone");
+    watchdog.release("stays");
+    await expect.poll(lines).toEqual(["+stays", "+gone", "-gone", "-stays"]);
+    watchdog.arm("first");
+    watchdog.disarm("first");
+    await expect.poll(lines).toHaveLength(5);
+    watchdog.arm("second");
+    await expect.poll(lines).toEqual(["+stays", "+gone", "-gone", "-stays", "+first", "-first", "+second"]);
+    watchdog.disarm("second");
+    await watchdog[Symbol.asyncDispose]();
   });
 
   it("does nothing when it was never armed", async () => {

@@ -68,7 +68,8 @@ export async function createContainer(workshop: Workshop, spec: ContainerSpec): 
     pipe.stream.destroy();
     if (state === "attached" && !spec.keep) await letGo();
     const proof = await (spec.keep ? stopContainer(client, id) : destroyContainer(client, { id, removal }));
-    watchdog?.disarm(name);
+    if (spec.keep) watchdog?.release(name);
+    else watchdog?.disarm(name);
     return proof;
   }
 
