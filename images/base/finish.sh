@@ -8,7 +8,8 @@ echo 'sandbox:x:65532:65532::/workspace:/bin/bash' >> "$root/etc/passwd"
 echo 'sandbox:x:65532:' >> "$root/etc/group"
 echo 'sandbox:!:1::::::' >> "$root/etc/shadow"
 
-mkdir -p "$root/workspace"
+# Where the guest is mounted: without it the engine makes the directory anew for every container.
+mkdir -p "$root/workspace" "$root/.belljar"
 chown 65532:65532 "$root/workspace"
 [ -e "$root/usr/bin/python" ] || ln -s python3 "$root/usr/bin/python"
 

@@ -8,10 +8,13 @@
 
 #include "command.h"
 #include "output.h"
+#include "stats.h"
 
 enum { REAPED_PER_TURN = 256 };
 
 static unsigned int asked;
+/* STATS_REQUESTs that came behind a QUIESCE: what they ask for is what there was in all. */
+static unsigned int counts;
 
 bool reap(void)
 {
@@ -54,18 +57,38 @@ bool quiescing(void)
 	return asked > 0;
 }
 
-void quiesce_step(void)
+void quiesce_count(void)
 {
-	if (asked == 0 || output_room() < STEP_ROOM)
-		return;
+	if (asked > 0)
+		counts++;
+	else
+		stats_send();
+}
+
+/* Whether nothing is left, and everybody who asked for it knows. */
+static bool end_everything(void)
+{
+	if (asked == 0)
+		return true;
 	if (anything_left()) {
 		kill_everything();
-		return;
+		return false;
 	}
 	if (commands_unfinished())
-		return;
+		return false;
 	while (asked > 0 && output_room() >= STEP_ROOM) {
 		output_frame(0, QUIESCED, NULL, 0);
 		asked--;
+	}
+	return asked == 0;
+}
+
+void quiesce_step(void)
+{
+	if (output_room() < STEP_ROOM || !end_everything())
+		return;
+	while (counts > 0 && output_room() >= STEP_ROOM) {
+		stats_send();
+		counts--;
 	}
 }

@@ -13,7 +13,9 @@ void kill_everything(void);
 
 void quiesce_begin(void);
 bool quiescing(void);
-/* Goes on with it, and sends QUIESCED when nothing is left. */
+/* Answers a STATS_REQUEST: at once, or when nothing is left if that was asked for before. */
+void quiesce_count(void);
+/* Goes on with it, and sends QUIESCED when nothing is left, then what is to be counted. */
 void quiesce_step(void);
 
 #endif

@@ -78,7 +78,7 @@ static void take_control(const struct frame *frame)
 	else if (frame->type == QUIESCE)
 		quiesce_begin();
 	else if (frame->type == STATS_REQUEST)
-		stats_send();
+		quiesce_count();
 	else
 		violation("a frame that makes no sense on the control stream");
 }

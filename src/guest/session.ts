@@ -88,9 +88,10 @@ export class Session {
     return pack;
   }
 
-  /** Kills every process but the guest; settles when none is left. */
-  async quiesce(): Promise<void> {
-    await this.#ask(this.#quiesced, FrameType.QUIESCE);
+  /** Kills every process but the guest; settles when none is left, with what was counted until then. */
+  async quiesce(): Promise<GuestStats> {
+    const [, stats] = await Promise.all([this.#ask(this.#quiesced, FrameType.QUIESCE), this.stats()]);
+    return stats;
   }
 
   /** Kills every process of one command, wherever it went; settles when none is left. `command` is the id of one that was opened here, also one that is over. */

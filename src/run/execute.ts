@@ -43,9 +43,10 @@ export async function execute(
     await awaitExit(record, command);
   }
   input.stop();
-  const usable = await endCommand(record, { session, command, interrupts: context.interrupts });
-  if (usable) await takeStock(record, { session, output, forced: context.interrupts?.forced });
-  return usable;
+  record.stats = await endCommand(record, { session, command, interrupts: context.interrupts });
+  if (record.stats === undefined) return false;
+  await takeStock(record, { output, forced: context.interrupts?.forced });
+  return true;
 }
 
 /** Waits for the command's own end or another reason, and measures how long that took. */
@@ -56,16 +57,15 @@ async function awaitExit(record: RunRecord, command: Command): Promise<void> {
   record.wallMs = performance.now() - from;
 }
 
-type Stock = { readonly session: Session; readonly output: Promise<unknown>; readonly forced: AbortSignal | undefined };
+type Stock = { readonly output: Promise<unknown>; readonly forced: AbortSignal | undefined };
 
-/** When nothing runs any more: takes what was still written, and counts what was used. */
-async function takeStock(record: RunRecord, { session, output, forced }: Stock): Promise<void> {
+/** When nothing runs any more: takes what was still written, and tells what was used. */
+async function takeStock(record: RunRecord, { output, forced }: Stock): Promise<void> {
   await Promise.race([
     output,
     aborted(forced),
     ...(record.ending.current() === undefined ? [] : [delay(DRAIN_MS, undefined, { ref: false })]),
   ]);
-  record.stats = await session.stats();
   reportLimits(record);
   const { exit } = record;
   record.emit({

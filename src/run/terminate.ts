@@ -2,6 +2,7 @@ import { SandboxError } from "../core/errors.ts";
 import { signalNumber } from "../core/signals.ts";
 import type { Command } from "../guest/command.ts";
 import type { Session } from "../guest/session.ts";
+import type { GuestStats } from "../guest/stats.ts";
 import type { Interrupts } from "./context.ts";
 import { endingOfError } from "./ending.ts";
 import { firstOf } from "./first-of.ts";
@@ -11,14 +12,16 @@ export type Termination = { readonly session: Session; readonly command: Command
 
 /** Killed processes are gone in milliseconds; when this passes, the container may be frozen. */
 const USUAL_MS = 1_000;
+/** The pipe has ended. */
+const LOST = "lost";
 /** How long the kernel may take on an overloaded machine. */
 const PATIENT_MS = 5_000;
 
 /**
  * Leaves no process but the guest: a command that still runs is asked to end, and after `--kill-after` everything is killed.
- * Answers whether the guest did so; if not, only destroying the container remains.
+ * Answers what the guest counted, or `undefined` where it could not do so: then only destroying the container remains.
  */
-export async function endCommand(record: RunRecord, termination: Termination): Promise<boolean> {
+export async function endCommand(record: RunRecord, termination: Termination): Promise<GuestStats | undefined> {
   const { command, interrupts } = termination;
   const forced = interrupts?.forced;
   const ending = record.ending.current();
@@ -27,21 +30,21 @@ export async function endCommand(record: RunRecord, termination: Termination): P
     command.signal(named === 0 ? signalNumber("SIGTERM") : named);
     record.exit = await firstOf(command.exited, record.task.quotas.killAfterMs, forced);
   }
-  const quiet = await quiesce(record, termination);
-  if (quiet) record.exit ??= await firstOf(command.exited, PATIENT_MS, forced);
-  return quiet;
+  const stats = await quiesce(record, termination);
+  if (stats !== undefined) record.exit ??= await firstOf(command.exited, PATIENT_MS, forced);
+  return stats;
 }
 
 /** Has the guest kill everything. Where it can't, there is a reason to end: the pipe was lost, or nothing answers. */
-async function quiesce(record: RunRecord, { session, interrupts }: Termination): Promise<boolean> {
+async function quiesce(record: RunRecord, { session, interrupts }: Termination): Promise<GuestStats | undefined> {
   const forced = interrupts?.forced;
-  if (forced?.aborted === true) return false;
-  const quiesced = succeeds(session.quiesce());
-  const quiet =
+  if (forced?.aborted === true) return undefined;
+  const quiesced = session.quiesce().catch((): typeof LOST => LOST);
+  const answer =
     (await firstOf(quiesced, USUAL_MS, forced)) ?? ((await isFrozen(record)) ? undefined : await firstOf(quiesced, PATIENT_MS, forced));
-  if (quiet === false) await record.ending.first;
-  if (quiet === undefined) record.ending.settle(endingOfError(unresponsive()));
-  return quiet === true;
+  if (answer === LOST) await record.ending.first;
+  if (answer === undefined) record.ending.settle(endingOfError(unresponsive()));
+  return answer === LOST ? undefined : answer;
 }
 
 async function isFrozen({ container }: RunRecord): Promise<boolean> {
@@ -55,12 +58,5 @@ export function unresponsive(): SandboxError {
     "GUEST_LOST",
     "The sandbox's processes could not be ended.",
     "Look for an overloaded machine or a frozen container.",
-  );
-}
-
-function succeeds(work: Promise<unknown>): Promise<boolean> {
-  return work.then(
-    () => true,
-    () => false,
   );
 }

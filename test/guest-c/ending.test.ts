@@ -58,6 +58,17 @@ describe("quiesce", () => {
     expect((await guest.sh("set -- /proc/[0-9]*; echo $#")).stdout).toBe("2\n");
   });
 
+  test("is over before what is asked behind it is counted, and what is asked ahead of it is not kept waiting", async () => {
+    await using guest = await startGuest(installed.path);
+    const command = guest.exec(["sh", "-c", "echo ready; exec sleep 1000"]);
+    await guest.expect(command, Type.DATA);
+    const asked = [Type.STATS_REQUEST, Type.QUIESCE, Type.STATS_REQUEST, Type.STATS_REQUEST];
+    guest.sendBytes(Buffer.concat(asked.map((type) => encodeFrame(0, type))));
+    const answers: number[] = [];
+    while (answers.length < asked.length) answers.push((await guest.next(({ stream }) => stream === 0)).type);
+    expect(answers).toEqual([Type.STATS, Type.QUIESCED, Type.STATS, Type.STATS]);
+  });
+
   test("is answered once for each time it was asked, also with nothing to do", async () => {
     await using guest = await startGuest(installed.path);
     guest.send(0, Type.QUIESCE);
