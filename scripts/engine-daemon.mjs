@@ -1,7 +1,7 @@
 /** A Docker engine of our own in the background, without an init system: its own data, pid file and log; nothing of another engine is touched. */
 import { spawn, spawnSync } from "node:child_process";
-import { closeSync, mkdirSync, openSync, readFileSync, rmSync, statfsSync, statSync, writeFileSync } from "node:fs";
-import { dirname } from "node:path";
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, statfsSync, statSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { DEFAULT_SOCKET, ping, readJson } from "./engine-sockets.mjs";
 import { findProgram, installPackages, isDebian, isRoot, missingPackages, readText, SetupError } from "./machine.mjs";
@@ -9,8 +9,10 @@ import { findProgram, installPackages, isDebian, isRoot, missingPackages, readTe
 const READY_MS = 60_000;
 const POLL_MS = 200;
 const LOG_LINES = 15;
-/** `f_type` of a tmpfs: statfs(2). */
-const TMPFS_MAGIC = 0x01021994;
+/** `f_type` of file systems: statfs(2). */
+const [TMPFS, EXT4] = [0x01021994, 0xef53];
+/** Where an engine keeps most of the files of its containers, in a directory for each. */
+const PER_CONTAINER = ["overlay2", "containers"];
 
 const RUNTIME_ARGS = { crun: [], runsc: ["--network=none", "--ignore-cgroups"] };
 
@@ -64,7 +66,7 @@ export async function startDaemon(log) {
   const left = [...WAYS_OUT];
   while (true) {
     log(`starting dockerd${flags.length === 0 ? "" : ` ${flags.join(" ")}`} (log: ${own.log})`);
-    if (await tryDaemon(own, flags)) return;
+    if (await tryDaemon(own, flags)) return spreadContainers(own.root);
     const said = tail(own.log);
     const index = left.findIndex(({ when }) => when.test(said));
     if (index === -1) throw failure(own, "The engine did not start.");
@@ -100,12 +102,21 @@ export async function offerRuntimes({ host, log }) {
  */
 function keepInMemory(directory, log) {
   mkdirSync(directory, { recursive: true, mode: 0o711 });
-  if (statfsSync(directory).type === TMPFS_MAGIC) return;
+  if (statfsSync(directory).type === TMPFS) return;
   log(`mounting a tmpfs at ${directory}`);
   const { status, stderr } = spawnSync("mount", ["-t", "tmpfs", "-o", "mode=0711,nosuid,nodev", "belljar-engine", directory], {
     encoding: "utf8",
   });
   if (status !== 0) log(`no tmpfs can be mounted there, which makes the engine slower: ${(stderr ?? "").trim()}`);
+}
+
+/**
+ * An ext4 without a journal, as small virtual machines have it, does not give an inode away for minutes after it was free, and looks through all of its block
+ * group for another one. Containers come and go by the hundred: the attribute T spreads their directories over all groups (chattr(1)).
+ */
+function spreadContainers(root) {
+  const places = PER_CONTAINER.map((place) => join(root, place)).filter((place) => existsSync(place));
+  if (statfsSync(root).type === EXT4 && places.length > 0) spawnSync("chattr", ["+T", ...places]);
 }
 
 function writeConfig({ config }) {
