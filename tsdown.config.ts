@@ -11,6 +11,9 @@ const leaveOut = {
   load: (id: string) => (id === "\0left-out" ? "export default {};" : undefined),
 };
 
+/** Node.js reads all of it at every start; names stay, for the traces of errors. */
+const WITHOUT_WHITE_SPACE = { compress: false, mangle: false, codegen: { removeWhitespace: true } };
+
 const shared: UserConfig = {
   platform: "node",
   target: "node20.19",
@@ -19,6 +22,7 @@ const shared: UserConfig = {
   fixedExtension: false,
   hash: false,
   logLevel: "warn",
+  minify: WITHOUT_WHITE_SPACE,
   deps: { onlyBundle: false },
 };
 
