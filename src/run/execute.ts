@@ -34,7 +34,7 @@ export async function execute(
     terminal: task.terminal ? (context.terminal ?? { rows: 24, columns: 80 }) : undefined,
   });
   context.terminal?.onResize((size) => command.resize(size));
-  // Before the start is known: the end of no input then travels with the request.
+  // Begun before the start is known, so that the end of an input that is not there travels with the request.
   const input = feedInput(context.stdin, { target: command.stdin, ending });
   const started = await ending.unlessEnded(command.started);
   const output = carryOutput(command, record, { ending, take: context.onOutput });
