@@ -6,12 +6,13 @@ import { SetupError } from "./machine.mjs";
 /** The product's default image, else the small one that the tests make. */
 const IMAGES = ["sandbox/base", "sandbox-test/busybox"];
 
-/** The profile as the product sends it, without its comments: an engine takes longer with them. */
 const SECCOMP = "dist/bench-seccomp.json";
-writeFileSync(
-  SECCOMP,
-  JSON.stringify(JSON.parse(readFileSync("images/seccomp.json", "utf8"), (key, value) => (key === "comment" ? undefined : value))),
-);
+
+/** Writes the profile for the peer as the product sends it, without its comments: an engine takes longer with them. */
+export function writePeerProfile() {
+  const profile = JSON.parse(readFileSync("images/seccomp.json", "utf8"), (key, value) => (key === "comment" ? undefined : value));
+  writeFileSync(SECCOMP, JSON.stringify(profile));
+}
 
 /** The flags of the peer's `docker run` and `docker create` for the posture of a sandbox with the default quotas. */
 export const POSTURE = [

@@ -8,7 +8,7 @@ import { cpus, loadavg, release, totalmem } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { comparePairs, measureOne, quantile } from "./bench-harness.mjs";
-import { benchImage } from "./bench-peer.mjs";
+import { benchImage, writePeerProfile } from "./bench-peer.mjs";
 import { openProduct } from "./bench-product.mjs";
 import { ensureEngine } from "./engine.mjs";
 import { findProgram, SetupError } from "./machine.mjs";
@@ -67,6 +67,7 @@ async function setUp() {
   const { host } = await ensureEngine({ log: console.error });
   process.env.DOCKER_HOST = host;
   process.chdir(ROOT);
+  writePeerProfile();
   return benchImage();
 }
 
