@@ -2,7 +2,6 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
-import { build } from "tsdown";
 import { ROOT } from "./prepare.mjs";
 
 /** Modules of src/ that are bundled as they are in the package, one file each. */
@@ -46,6 +45,8 @@ export async function openProduct() {
 }
 
 async function bundle(directory) {
+  // Loaded here: in a fresh clone it is installed only by now.
+  const { build } = await import("tsdown");
   await build({ cwd: ROOT, entry: ENTRIES, outDir: directory, clean: false });
   await writeFile(join(directory, "package.json"), '{ "type": "module" }\n');
   const modules = await Promise.all(Object.keys(ENTRIES).map((name) => import(join(directory, `${name}.js`))));
